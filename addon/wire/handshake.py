@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two lines that start a worker: settings into its stdin, its address out of its stdout.
+
+They travel through pipes between parent and child, so the key never shows in arguments, environment, files or logs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from .errors import Malformed
+
+KEY_BYTES = 32
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """First and only line on the worker's stdin. ``key``: 64 hex digits, new for each worker."""
+
+    key: str = field(repr=False)
+    parent_pid: int
+    models_dir: str
+    log_dir: str
+    device: str = "auto"
+    memory_limit_mb: int = 0  # 0: as much as the device has
+    idle_s: float = 300.0  # release device memory after this long without a job; 0: never
+    online: bool = False  # may the worker use the internet?
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerAddress:
+    """First and only line on the worker's stdout."""
+
+    endpoint: str  # tcp://127.0.0.1:PORT
+    pid: int
+    major: int
+    minor: int
+    version: str
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+Line = TypeVar("Line", WorkerSettings, WorkerAddress)
+_TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+def parse(kind: type[Line], line: bytes) -> Line:
+    """Strict: only known fields, each of its declared type. Raises Malformed."""
+    try:
+        plain: Any = json.loads(line)
+    except ValueError as error:
+        raise Malformed("The worker's greeting is not readable.", str(error)) from error
+    if not isinstance(plain, dict):
+        raise Malformed("The worker's greeting is not an object.")
+    known = {item.name: _TYPES[str(item.type)] for item in fields(kind)}
+    for name, value in plain.items():
+        accepted = (int, float) if known.get(name) is float else (known.get(name),)
+        if type(value) not in accepted:
+            raise Malformed(f"The worker's greeting has a wrong {name[:60]!r}.")
+    try:
+        return kind(**plain)
+    except TypeError as error:
+        raise Malformed("The worker's greeting lacks a field.", str(error)) from error

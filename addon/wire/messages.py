@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages that add-on and worker exchange, and the one request object.
+
+``FoleyRequest`` holds everything that can change the sound: the same request, bundle and device give the same
+samples. No message carries a path or a URL; sound comes back by value. Every field is bounded by its spec, and
+the bounds are applied whenever a message is made, so they hold at both ends.
+
+Add-on to worker: Hello, Submit, Cancel, Received, Ping, Shutdown.
+Worker to add-on: Ready, Accepted, Progress, Result, Failed, CancelReply, Pong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from . import limits
+from .errors import LimitExceeded, Malformed
+from .fields import Array, Choice, Flag, Integer, Many, Nested, Rational, Real, Text, check, field
+
+PROTOCOL_MAJOR = 1  # another major version is refused
+PROTOCOL_MINOR = 0
+
+QUALITIES = ("draft", "good", "best")
+MAPPERS = ("auto", "bridge", "regression", "generative")
+LAYERS = ("bed", "spots")
+CONDITIONS = ("picture", "clap_text", "clip_text", "clip_text_prior")
+PHASES = ("queued", "loading", "looking", "mapping", "sampling", "decoding", "finishing")
+WORKER_STATES = ("idle", "loading", "busy")
+
+_JOB_ID = Text(limits.JOB_ID, r"[0-9a-f]{32}")
+_UNIT = Real(0.0, 1.0)
+_SECONDS = Rational(Fraction(0), Fraction(limits.DURATION_S))
+_COUNT = Integer(0, 2**53)
+
+
+class Message:
+    """Base of everything that travels; ``__post_init__`` applies every field's bound."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event(Message):
+    """One hit: when (seconds from the start of the shot), how hard (0..1), what, and where it is heard."""
+
+    time_s: Fraction = field(_SECONDS)
+    kind: str = field(Text(limits.NAME), default="hit")
+    words: str = field(Text(limits.WORDS), default="")
+    strength: float = field(_UNIT, default=1.0)
+    pan: float = field(Real(-1.0, 1.0), default=0.0)
+    distance_m: float = field(Real(0.0, 1e6), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoleyRequest(Message):
+    """Everything that can change the sound.
+
+    frames: (T, H, W, 3) uint8 sRGB, T may be 0 when ``condition`` is a text;
+    times_s: (T,) float64, seconds from the start of the shot, rising;
+    duration_s: exact length of the sound; the result has ``round(duration_s * rate_hz)`` samples.
+    ``steps`` 0 and ``guidance`` 0.0 mean: as the quality says.
+    """
+
+    frames: np.ndarray = field(
+        Array("|u1", ((0, limits.FRAMES), limits.FRAME_SIDE, limits.FRAME_SIDE, (3, 3)))
+    )
+    times_s: np.ndarray = field(Array("<f8", ((0, limits.FRAMES),)))
+    duration_s: Fraction = field(Rational(Fraction(1, 100), Fraction(limits.DURATION_S)))
+    prompt: str = field(Text(limits.PROMPT), default="")
+    negative_prompt: str = field(Text(limits.PROMPT), default="")
+    nudge: float = field(_UNIT, default=0.5)
+    condition: str = field(Choice(CONDITIONS), default="picture")
+    takes: int = field(Integer(1, limits.TAKES), default=1)
+    seed: int = field(Integer(0, limits.SEED), default=0)
+    quality: str = field(Choice(QUALITIES), default="good")
+    bundle: str = field(Text(limits.NAME), default="starter")
+    mapper: str = field(Choice(MAPPERS), default="auto")
+    layers: tuple[str, ...] = field(Many(Choice(LAYERS), len(LAYERS)), default=("bed",))
+    events: tuple[Event, ...] = field(Many(Nested(Event), limits.EVENTS), default=())
+    steps: int = field(Integer(0, limits.STEPS), default=0)
+    guidance: float = field(Real(0.0, limits.GUIDANCE), default=0.0)
+    rate_hz: int = field(Integer(*limits.RATE_HZ), default=48_000)
+    loudness_lufs: float = field(Real(*limits.LOUDNESS_LUFS), default=-23.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if len(self.times_s) != len(self.frames):
+            raise Malformed("Each frame needs its time.")
+        if len(self.times_s) and (self.times_s[0] < 0 or bool((np.diff(self.times_s) <= 0).any())):
+            raise Malformed("The times of the frames must rise from the start of the shot.")
+        if self.condition == "picture" and not len(self.frames):
+            raise Malformed("There is no picture to listen to.")
+        if self.takes * self.duration_s > limits.TAKE_SECONDS:
+            raise LimitExceeded(
+                f"Takes times length may be at most {limits.TAKE_SECONDS} seconds; ask for fewer takes."
+            )
+        if not self.layers or len(set(self.layers)) != len(self.layers):
+            raise Malformed("At least one layer is needed, each once.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleInfo(Message):
+    """A model bundle as the panel lists it. ``mappers``: those that this bundle can use."""
+
+    name: str = field(Text(limits.NAME))
+    title: str = field(Text(limits.NAME), default="")
+    licence: str = field(Text(limits.NAME), default="")
+    commercial: bool = field(Flag(), default=False)
+    installed: bool = field(Flag(), default=True)
+    mappers: tuple[str, ...] = field(Many(Choice(MAPPERS), len(MAPPERS)), default=("bridge",))
+    size_bytes: int = field(_COUNT, default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard(Message):
+    """One caption that the picture called to mind, with its softmax weight."""
+
+    words: str = field(Text(limits.WORDS))
+    weight: float = field(_UNIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Clip(Message):
+    """One sound. waveform: (samples, channels) float32 within [-1, 1]; ``start_s`` from the start of the shot."""
+
+    take: int = field(Integer(0, limits.TAKES - 1))
+    layer: str = field(Choice(LAYERS))
+    start_s: Fraction = field(_SECONDS)
+    rate_hz: int = field(Integer(*limits.RATE_HZ))
+    waveform: np.ndarray = field(Array("<f4", ((1, limits.DURATION_S * limits.RATE_HZ[1]), (1, 2))))
+    label: str = field(Text(limits.NAME), default="")
+    score: float = field(Real(-1.0, 1.0), default=0.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if float(np.abs(self.waveform).max()) > 1.0:
+            raise LimitExceeded("The sound is louder than full scale.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance(Message):
+    """Which model made the sound, for the strip's own story."""
+
+    bundle: str = field(Text(limits.NAME))
+    bundle_sha256: str = field(Text(64, r"[0-9a-f]{64}"))
+    licence: str = field(Text(limits.NAME))
+    commercial: bool = field(Flag())
+    mapper: str = field(Choice(MAPPERS))
+    version: str = field(Text(limits.NAME))
+    device: str = field(Text(limits.NAME))
+    dtype: str = field(Text(limits.NAME))
+    steps: int = field(Integer(1, limits.STEPS))
+    guidance: float = field(Real(0.0, limits.GUIDANCE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Message):
+    major: int = field(Integer(0, 2**31), default=PROTOCOL_MAJOR)
+    minor: int = field(Integer(0, 2**31), default=PROTOCOL_MINOR)
+    version: str = field(Text(limits.NAME))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(Message):
+    major: int = field(Integer(0, 2**31), default=PROTOCOL_MAJOR)
+    minor: int = field(Integer(0, 2**31), default=PROTOCOL_MINOR)
+    version: str = field(Text(limits.NAME))
+    device: str = field(Text(limits.NAME))
+    bundles: tuple[BundleInfo, ...] = field(Many(Nested(BundleInfo), limits.BUNDLES), default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit(Message):
+    job_id: str = field(_JOB_ID)
+    request: FoleyRequest = field(Nested(FoleyRequest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted(Message):
+    """The worker has the job. A second Submit of the same job_id is accepted again and run once."""
+
+    job_id: str = field(_JOB_ID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Message):
+    """``fraction`` never runs backwards and reaches 1 only with the result; ``left_s`` -1 means not known yet."""
+
+    job_id: str = field(_JOB_ID)
+    phase: str = field(Choice(PHASES))
+    fraction: float = field(_UNIT)
+    left_s: float = field(Real(-1.0, 1e7), default=-1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result(Message):
+    job_id: str = field(_JOB_ID)
+    clips: tuple[Clip, ...] = field(Many(Nested(Clip), limits.CLIPS))
+    provenance: Provenance = field(Nested(Provenance))
+    heard: tuple[Heard, ...] = field(Many(Nested(Heard), limits.HEARD), default=())
+    warnings: tuple[str, ...] = field(Many(Text(limits.SENTENCE), limits.WARNINGS), default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Message):
+    """The job ended without a result; ``code`` as in errors.py (``cancelled`` included)."""
+
+    job_id: str = field(_JOB_ID)
+    code: str = field(Text(64, r"[a-z_]+"))
+    sentence: str = field(Text(limits.SENTENCE))
+    detail: str = field(Text(limits.DETAIL), default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(Message):
+    job_id: str = field(_JOB_ID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelReply(Message):
+    """Sent at once by the transport thread; ``cancelled`` is followed by Failed(cancelled) when the engine stops."""
+
+    job_id: str = field(_JOB_ID)
+    outcome: str = field(Choice(("cancelled", "not_running", "unknown")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received(Message):
+    """The add-on holds the result; the worker may forget it."""
+
+    job_id: str = field(_JOB_ID)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping(Message):
+    number: int = field(_COUNT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong(Message):
+    """Sent by a thread that is not the model's. ``steps_done`` rises with every sign of life."""
+
+    number: int = field(_COUNT)
+    state: str = field(Choice(WORKER_STATES))
+    steps_done: int = field(_COUNT)
+    memory_bytes: int = field(_COUNT, default=0)
+    device_memory_bytes: int = field(_COUNT, default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown(Message):
+    """End cleanly; a running job is cancelled."""
+
+
+MESSAGES: dict[str, type[Message]] = {
+    kind.__name__: kind
+    for kind in (
+        Hello,
+        Submit,
+        Cancel,
+        Received,
+        Ping,
+        Shutdown,
+        Ready,
+        Accepted,
+        Progress,
+        Result,
+        Failed,
+        CancelReply,
+        Pong,
+    )
+}

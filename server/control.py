@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seam between the engine and the pipeline: what one may ask of the other. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..addon.wire.messages import BundleInfo, Clip, FoleyRequest, Heard, Provenance
+
+
+class JobControl(Protocol):
+    """What a running job may say, and must ask."""
+
+    def check(self) -> None:
+        """Raises Cancelled once the job is to stop. Called at every step and between parts."""
+
+    def progress(self, phase: str, fraction: float) -> None:
+        """``phase`` of messages.PHASES, ``fraction`` of that phase, 0..1; a sign of life."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes in use: of the process, and of the device (0 on CPU)."""
+
+    process_bytes: int
+    device_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What a pipeline made of a request; the engine adds the job's id and sends it."""
+
+    clips: tuple[Clip, ...]
+    provenance: Provenance
+    heard: tuple[Heard, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Pipeline(Protocol):
+    """Frames in, sound out. One call at a time, from one thread."""
+
+    def device(self) -> str:
+        """Name for the panel, as "CUDA: RTX 4070" or "CPU"."""
+
+    def bundles(self) -> tuple[BundleInfo, ...]: ...
+
+    def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
+        """Raises Cancelled, BadInput, ModelError or OutOfMemory, and then leaves no state."""
+
+    def release(self) -> None:
+        """Give the weights and all device memory back; the next run loads again."""
+
+    def memory(self) -> Memory: ...
