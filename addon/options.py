@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every option of ``generate``, once: the shell command and Blender's ``--command footfall`` share them.
+
+Plain argparse, no bpy. Wrong usage ends with exit code 2 (argparse's own); a file that cannot be read raises
+BadInput. ``request_settings`` gives the fields of a FoleyRequest that do not come from the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from .wire import limits
+from .wire.errors import BadInput, WireError
+from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, Event
+
+PICTURES_PER_SECOND = 4.0
+PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
+STARTER = "starter"
+RANGES = ("scene", "preview", "strips")
+SOURCES = ("auto", "camera", "sequencer", "rendered", "render")
+
+
+def _bounded(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} does not lie between {low:g} and {high:g}")
+        return value
+
+    parse.__name__ = "whole number" if kind is int else "number"
+    return parse
+
+
+def _text(text: str) -> str:
+    if len(text) > limits.PROMPT:
+        raise argparse.ArgumentTypeError(f"at most {limits.PROMPT} characters fit")
+    return text
+
+
+def _layers(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names or len(set(names)) != len(names) or not set(names) <= set(LAYERS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {', '.join(LAYERS)}, each once")
+    return names
+
+
+def _rational(text: str) -> Fraction:
+    """A plain decimal or "7/24"; exponents are refused, since Fraction would write out all their digits."""
+    if not re.fullmatch(r"\d{1,12}(\.\d{1,18})?(/[1-9]\d{0,9})?", text) or ("." in text and "/" in text):
+        raise ValueError(f"{text[:40]!r} is not a number of seconds")
+    return Fraction(text).limit_denominator(1_000_000)
+
+
+def _seconds(text: str) -> Fraction:
+    try:
+        value = _rational(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 0 <= value <= limits.DURATION_S:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {limits.DURATION_S}")
+    return value
+
+
+def add_sound_options(parser: argparse.ArgumentParser) -> None:
+    """What the sound is to be like: prompt, takes, seed, quality, model, layers."""
+    group = parser.add_argument_group("sound")
+    group.add_argument("--prompt", type=_text, default="", metavar="TEXT", help="words that push the sound")
+    group.add_argument(
+        "--negative", type=_text, default="", metavar="TEXT", help="words to keep out, as: music, speech"
+    )
+    group.add_argument(
+        "--nudge",
+        type=_bounded(float, 0, 1),
+        default=0.5,
+        metavar="0..1",
+        help="how far the words pull: 0 the picture alone, 1 the words alone (default 0.5)",
+    )
+    group.add_argument(
+        "--takes", type=_bounded(int, 1, limits.TAKES), default=1, metavar="N", help="versions to choose from"
+    )
+    group.add_argument(
+        "--seed",
+        type=_bounded(int, 0, limits.SEED),
+        metavar="S",
+        help="same seed, same sound (default: random)",
+    )
+    group.add_argument(
+        "--quality", choices=QUALITIES, default="good", help="speed against care (default good)"
+    )
+    group.add_argument("--model", default=STARTER, metavar="NAME|DIR", help="model bundle (default starter)")
+    group.add_argument(
+        "--mapper", choices=MAPPERS, default="auto", help="from picture to sound (default auto)"
+    )
+    group.add_argument(
+        "--condition", choices=CONDITIONS, default="picture", help="what to listen to (default picture)"
+    )
+    group.add_argument(
+        "--layers",
+        type=_layers,
+        default=("bed",),
+        metavar="bed,spots",
+        help="bed: one sound for the whole shot; spots: one for each hit (default bed)",
+    )
+    group.add_argument(
+        "--events", type=Path, metavar="FILE.json", help="hits with their times, instead of found ones"
+    )
+
+
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Which part of the input is looked at, and how often."""
+    group = parser.add_argument_group("picture")
+    group.add_argument(
+        "--start", type=_seconds, metavar="S", help="seconds into the shot (default: its start)"
+    )
+    group.add_argument("--end", type=_seconds, metavar="S", help="seconds into the shot (default: its end)")
+    group.add_argument(
+        "--per-second",
+        type=_bounded(float, *PICTURES_PER_SECOND_RANGE),
+        default=PICTURES_PER_SECOND,
+        metavar="N",
+        help=f"pictures looked at per second (default {PICTURES_PER_SECOND:g})",
+    )
+
+
+def add_scene_options(parser: argparse.ArgumentParser) -> None:
+    """What only a .blend file has: scene, source of the picture, range, and where the result is kept."""
+    group = parser.add_argument_group("Blender file")
+    group.add_argument("--scene", metavar="NAME", help="scene to give sound to (default: the active one)")
+    group.add_argument(
+        "--source", choices=SOURCES, default="auto", help="where the picture comes from (default auto)"
+    )
+    group.add_argument("--range", choices=RANGES, default="scene", help="which frames (default scene)")
+    group.add_argument("--save-as", type=Path, metavar="OUT.blend", help="save the file with its new strips")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Where the WAV goes and how the command reports."""
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.wav", help="also write the sound here")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object on stdout and nothing else"
+    )
+
+
+def model_choice(model: str) -> tuple[str, Path | None]:
+    """``--model`` as (bundle name, models folder): a folder means that bundle there, a name leaves it None.
+
+    Raises BadInput for a folder that is not a bundle.
+    """
+    folder = Path(model).expanduser()
+    if not (folder.is_dir() or "/" in model or "\\" in model):
+        return model, None
+    folder = folder.resolve()
+    if not (folder / "bundle.toml").is_file():
+        raise BadInput(f"{folder} holds no bundle.toml; give a bundle's name or the folder of one.")
+    return folder.name, folder.parent
+
+
+def read_events(path: Path) -> tuple[Event, ...]:
+    """The hits in a JSON list of objects with Event's fields; ``time_s`` a number or a text as "7/24".
+
+    Raises BadInput with the number of the entry that is wrong.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The hits in {path.name} cannot be read; check the file.", str(error)) from error
+    if not isinstance(plain, list) or len(plain) > limits.EVENTS:
+        raise BadInput(f"{path.name} must hold a list of at most {limits.EVENTS} hits.")
+    return tuple(_event(path, number, entry) for number, entry in enumerate(plain, start=1))
+
+
+def _event(path: Path, number: int, entry: Any) -> Event:
+    try:
+        values = dict(entry)
+        time = values["time_s"]
+        exact = (
+            Fraction(time).limit_denominator(1_000_000) if isinstance(time, float) else _rational(str(time))
+        )
+        values["time_s"] = exact
+        return Event(**values)
+    except (KeyError, TypeError, ValueError, OverflowError, WireError) as error:
+        known = ", ".join(item.name for item in fields(Event))
+        raise BadInput(
+            f"Hit {number} in {path.name} is wrong; its fields are {known}.", str(error)
+        ) from error
+
+
+def random_seed() -> int:
+    """A seed short enough to read out and to fit Blender's whole-number properties."""
+    return random.SystemRandom().randrange(2**31)
+
+
+def request_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Fields of FoleyRequest from ``add_sound_options``' namespace; without a seed one is drawn."""
+    settings = {
+        "prompt": options.prompt,
+        "negative_prompt": options.negative,
+        "nudge": options.nudge,
+        "takes": options.takes,
+        "seed": random_seed() if options.seed is None else options.seed,
+        "quality": options.quality,
+        "bundle": model_choice(options.model)[0],
+        "mapper": options.mapper,
+        "condition": options.condition,
+        "layers": options.layers,
+    }
+    if options.events is not None:
+        settings["events"] = read_events(options.events)
+    return settings
