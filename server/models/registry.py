@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The public bundles, as data: ``registry.toml`` says where each file comes from, its size and its sha256.
+
+A row is *pinned* when every source names a full revision and every file its size and sha256. Any other row must
+call itself unpinned, with the reason, and is pulled only when the user wants what arrives to be pinned (hub.py).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...addon.wire.errors import ModelRefused
+from ...addon.wire.messages import BundleInfo
+from . import manifest
+
+PATH = Path(__file__).with_name("registry.toml")
+UNPINNED = "unpinned"
+_REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """One file to pull: ``path`` in the repository, ``to`` in the bundle; size -1, sha256 "" mean not known."""
+
+    path: str
+    to: str
+    size: int = -1
+    sha256: str = ""
+
+    @property
+    def pinned(self) -> bool:
+        return self.size >= 0 and bool(self.sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A repository that gives some files of a bundle. ``revision``: 40 hex digits, or ``unpinned``."""
+
+    repo: str
+    revision: str
+    licence: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def pinned(self) -> bool:
+        return self.revision != UNPINNED and all(file.pinned for file in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A public bundle. ``licence_text`` is shown before a pull; ``why_unpinned``: empty for a pinned row."""
+
+    name: str
+    title: str
+    licence: str
+    licence_text: str
+    commercial: bool
+    sampling_rate: int
+    clip: str
+    clap: str
+    about_bytes: int
+    why_unpinned: str
+    sources: tuple[Source, ...]
+
+    @property
+    def pinned(self) -> bool:
+        return all(source.pinned for source in self.sources)
+
+    @property
+    def size_bytes(self) -> int:
+        """Exact when pinned, else what the parameter counts come to."""
+        sizes = [file.size for source in self.sources for file in source.files]
+        return self.about_bytes if min(sizes) < 0 else sum(sizes)
+
+    def info(self) -> BundleInfo:
+        return BundleInfo(
+            name=self.name,
+            title=self.title,
+            licence=self.licence,
+            commercial=self.commercial,
+            installed=False,
+            size_bytes=self.size_bytes,
+        )
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    """All public bundles, in the order of the file. Raises ModelRefused if the file breaks its own rules."""
+    return parse(tomllib.loads(PATH.read_text(encoding="utf-8")))
+
+
+def find(name: str) -> Row | None:
+    return next((row for row in rows() if row.name == name), None)
+
+
+def parse(plain: Mapping[str, Any]) -> tuple[Row, ...]:
+    """Rows from plain data, every rule of the module's docstring applied. Raises ModelRefused."""
+    try:
+        found = tuple(_row(entry) for entry in plain["bundle"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelRefused(
+            "The list of public models is damaged; install Footfall again.", repr(error)
+        ) from error
+    if len({row.name for row in found}) != len(found):
+        raise ModelRefused("The list of public models names one of them twice; install Footfall again.")
+    return found
+
+
+def _row(entry: Mapping[str, Any]) -> Row:
+    sources = tuple(_source(source) for source in entry["source"])
+    plain = {key: value for key, value in entry.items() if key != "source"}
+    row = Row(**{"why_unpinned": "", **plain}, sources=sources)
+    if not manifest.NAME.fullmatch(row.name) or type(row.commercial) is not bool or not sources:
+        raise ValueError(f"row {row.name!r}")
+    if row.pinned == bool(row.why_unpinned):
+        raise ValueError(f"{row.name} must be pinned throughout, or say why it is not")
+    targets = [file.to for source in sources for file in source.files]
+    if not targets or len(set(targets)) != len(targets):
+        raise ValueError(f"{row.name} writes a file twice, or none")
+    return row
+
+
+def _source(entry: Mapping[str, Any]) -> Source:
+    files = tuple(_file(file) for file in entry["files"])
+    source = Source(**{**entry, "files": files})
+    if not _REPO.fullmatch(source.repo):
+        raise ValueError(f"repository {source.repo!r}")
+    if source.revision != UNPINNED and not _REVISION.fullmatch(source.revision):
+        raise ValueError(f"revision of {source.repo} must be 40 hex digits or {UNPINNED!r}")
+    return source
+
+
+def _file(entry: Mapping[str, Any]) -> RemoteFile:
+    file = RemoteFile(**{"to": entry["path"], **entry})
+    manifest.relative_path(file.path)
+    manifest.relative_path(file.to)
+    if file.sha256 and not manifest.SHA256.fullmatch(file.sha256):
+        raise ValueError(f"sha256 of {file.path}")
+    return file
