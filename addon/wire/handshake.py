@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two lines that start a worker: settings into its stdin, its address out of its stdout.
 
-They travel through pipes between parent and child, so the key never shows in arguments, environment, files or logs.
+They travel through pipes between parent and child, so the key never shows in arguments, environment, files
+or logs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The messages that add-on and worker exchange, and the one request object.
 
-``FoleyRequest`` holds everything that can change the sound: the same request, bundle and device give the same
-samples. No message carries a path or a URL; sound comes back by value. Every field is bounded by its spec, and
-the bounds are applied whenever a message is made, so they hold at both ends.
+``FoleyRequest`` holds everything that can change the sound: the same request, bundle and device give the
+same samples. No message carries a path or a URL; sound comes back by value. Every field is bounded by its
+spec, and the bounds are applied whenever a message is made, so they hold at both ends.
 
 Add-on to worker: Hello, Submit, Cancel, Received, Ping, Shutdown.
 Worker to add-on: Ready, Accepted, Progress, Result, Failed, CancelReply, Pong.
@@ -70,7 +70,7 @@ class FoleyRequest(Message):
     frames: np.ndarray = field(
         Array("|u1", ((0, limits.FRAMES), limits.FRAME_SIDE, limits.FRAME_SIDE, (3, 3)))
     )
-    times_s: np.ndarray = field(Array("<f8", ((0, limits.FRAMES),)))
+    times_s: np.ndarray = field(Array("<f8", ((0, limits.FRAMES),), 0.0, limits.DURATION_S))
     duration_s: Fraction = field(Rational(Fraction(1, 100), Fraction(limits.DURATION_S)))
     prompt: str = field(Text(limits.PROMPT), default="")
     negative_prompt: str = field(Text(limits.PROMPT), default="")
@@ -92,7 +92,7 @@ class FoleyRequest(Message):
         check(self)
         if len(self.times_s) != len(self.frames):
             raise Malformed("Each frame needs its time.")
-        if len(self.times_s) and (self.times_s[0] < 0 or bool((np.diff(self.times_s) <= 0).any())):
+        if bool((np.diff(self.times_s) <= 0).any()):
             raise Malformed("The times of the frames must rise from the start of the shot.")
         if self.condition == "picture" and not len(self.frames):
             raise Malformed("There is no picture to listen to.")
@@ -127,20 +127,17 @@ class Heard(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip(Message):
-    """One sound. waveform: (samples, channels) float32 within [-1, 1]; ``start_s`` from the start of the shot."""
+    """One sound. waveform: (samples, channels) float32 in [-1, 1]; ``start_s`` from the start of the shot."""
 
     take: int = field(Integer(0, limits.TAKES - 1))
     layer: str = field(Choice(LAYERS))
     start_s: Fraction = field(_SECONDS)
     rate_hz: int = field(Integer(*limits.RATE_HZ))
-    waveform: np.ndarray = field(Array("<f4", ((1, limits.DURATION_S * limits.RATE_HZ[1]), (1, 2))))
+    waveform: np.ndarray = field(
+        Array("<f4", ((1, limits.DURATION_S * limits.RATE_HZ[1]), (1, 2)), -1.0, 1.0)
+    )
     label: str = field(Text(limits.NAME), default="")
     score: float = field(Real(-1.0, 1.0), default=0.0)
-
-    def __post_init__(self) -> None:
-        check(self)
-        if float(np.abs(self.waveform).max()) > 1.0:
-            raise LimitExceeded("The sound is louder than full scale.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +187,7 @@ class Accepted(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Message):
-    """``fraction`` never runs backwards and reaches 1 only with the result; ``left_s`` -1 means not known yet."""
+    """``fraction`` never runs backwards and reaches 1 only with the result; ``left_s`` -1: not known yet."""
 
     job_id: str = field(_JOB_ID)
     phase: str = field(Choice(PHASES))
@@ -224,7 +221,7 @@ class Cancel(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelReply(Message):
-    """Sent at once by the transport thread; ``cancelled`` is followed by Failed(cancelled) when the engine stops."""
+    """Sent at once by the transport thread; Failed(cancelled) follows ``cancelled`` when the engine stops."""
 
     job_id: str = field(_JOB_ID)
     outcome: str = field(Choice(("cancelled", "not_running", "unknown")))
