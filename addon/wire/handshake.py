@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from .errors import Malformed
+from . import limits, strict_json
+from .errors import LimitExceeded, Malformed
+from .fields import Choice, Integer, Real, Spec, Text
+from .texts import scrub
 
 KEY_BYTES = 32
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -50,22 +53,39 @@ class WorkerAddress:
 
 Line = TypeVar("Line", WorkerSettings, WorkerAddress)
 _TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+_LINE_BYTES = 64 * 1024
+_PID = Integer(1, 2**32)
+_VERSION = Integer(0, 2**31)
+_BOUNDS: dict[str, Spec] = {
+    "key": Text(2 * KEY_BYTES, f"[0-9a-f]{{{2 * KEY_BYTES}}}"),
+    "parent_pid": _PID,
+    "device": Choice(DEVICES),
+    "memory_limit_mb": Integer(0, 2**31),
+    "idle_s": Real(0.0, 1e9),
+    # Loopback alone, whoever wrote the line: frames are sent there.
+    "endpoint": Text(30, r"tcp://127\.0\.0\.1:[1-9][0-9]{0,4}"),
+    "pid": _PID,
+    "major": _VERSION,
+    "minor": _VERSION,
+    "version": Text(limits.NAME),
+}
 
 
 def parse(kind: type[Line], line: bytes) -> Line:
-    """Strict: only known fields, each of its declared type. Raises Malformed."""
+    """Strict: only known fields, each of its declared type and within its bounds. Raises Malformed."""
     try:
-        plain: Any = json.loads(line)
-    except ValueError as error:
-        raise Malformed("The worker's greeting is not readable.", str(error)) from error
-    if not isinstance(plain, dict):
-        raise Malformed("The worker's greeting is not an object.")
-    known = {item.name: _TYPES[str(item.type)] for item in fields(kind)}
-    for name, value in plain.items():
-        accepted = (int, float) if known.get(name) is float else (known.get(name),)
-        if type(value) not in accepted:
-            raise Malformed(f"The worker's greeting has a wrong {name[:60]!r}.")
-    try:
+        plain = strict_json.loads(line, most_bytes=_LINE_BYTES, most_depth=2)
+        if not isinstance(plain, dict):
+            raise Malformed("The worker's greeting is not an object.")
+        known = {item.name: _TYPES[str(item.type)] for item in fields(kind)}
+        for name, value in plain.items():
+            accepted = (int, float) if known.get(name) is float else (known.get(name),)
+            if type(value) not in accepted:
+                raise Malformed(f"The worker's greeting has a wrong {scrub(name, 60)!r}.")
+            if name in _BOUNDS:
+                _BOUNDS[name].check(name, value)
         return kind(**plain)
+    except LimitExceeded as error:
+        raise Malformed(f"The worker's greeting is wrong: {error.sentence}", error.detail) from error
     except TypeError as error:
         raise Malformed("The worker's greeting lacks a field.", str(error)) from error

@@ -20,11 +20,11 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def loads(raw: bytes, *, most_bytes: int, most_depth: int) -> Any:
-    """Plain Python values from UTF-8 JSON. Raises Malformed or LimitExceeded, nothing else."""
+    """Plain Python values from UTF-8 JSON, numbers within 64 bits. Raises Malformed or LimitExceeded."""
     if len(raw) > most_bytes:
-        raise LimitExceeded(f"The message's header has more than {most_bytes} bytes.")
+        raise LimitExceeded(f"A message's text part has more than {most_bytes} bytes.")
     if depth(raw) > most_depth:
-        raise LimitExceeded(f"The message's header is nested deeper than {most_depth}.")
+        raise LimitExceeded(f"A message's text part is nested deeper than {most_depth}.")
     try:
         return json.loads(
             raw.decode("utf-8"),
@@ -34,7 +34,7 @@ def loads(raw: bytes, *, most_bytes: int, most_depth: int) -> Any:
             parse_constant=_constant,
         )
     except ValueError as error:  # bad UTF-8 and bad JSON alike
-        raise Malformed("The message's header is not readable.", scrub(str(error), 500)) from error
+        raise Malformed("A message's text part is not readable.", scrub(str(error), 500)) from error
 
 
 def depth(raw: bytes) -> int:
@@ -49,21 +49,21 @@ def depth(raw: bytes) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain = dict(pairs)
     if len(plain) != len(pairs):
-        raise Malformed("The message's header names a field twice.")
+        raise Malformed("A message names a field twice.")
     return plain
 
 
 def _integer(text: str) -> int:
     if len(text) > _LONGEST_NUMBER or not -(2**63) <= (value := int(text)) < 2**63:
-        raise LimitExceeded("The message's header holds a number of more than 64 bits.")
+        raise LimitExceeded("A message holds a number of more than 64 bits.")
     return value
 
 
 def _real(text: str) -> float:
     if len(text) > _LONGEST_NUMBER or not math.isfinite(value := float(text)):
-        raise LimitExceeded("The message's header holds a number beyond all bounds.")
+        raise LimitExceeded("A message holds a number beyond all bounds.")
     return value
 
 
 def _constant(text: str) -> NoReturn:
-    raise Malformed(f"The message's header holds {text}, which is not a number.")
+    raise Malformed(f"A message holds {text}, which is not a number.")
