@@ -55,7 +55,10 @@ class Spec(Protocol):
 
 
 def field(spec: Spec, **options: Any) -> Any:
-    """A dataclass field that carries its spec; ``default=`` as for ``dataclasses.field``."""
+    """A dataclass field that carries its spec; ``options`` as for ``dataclasses.field``.
+
+    A ``default`` is left out on the wire, so changing one makes a new protocol; a ``default_factory`` is sent.
+    """
     return dataclasses.field(metadata={"spec": spec}, **options)
 
 

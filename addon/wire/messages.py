@@ -34,6 +34,8 @@ _JOB_ID = Text(limits.JOB_ID, r"[0-9a-f]{32}")
 _UNIT = Real(0.0, 1.0)
 _SECONDS = Rational(Fraction(0), Fraction(limits.DURATION_S))
 _COUNT = Integer(0, 2**53)
+# Filled in by a factory: a plain default is left out on the wire, and each end would read its own number.
+_VERSION = Integer(0, 2**31)
 
 
 class Message:
@@ -158,15 +160,17 @@ class Provenance(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello(Message):
-    major: int = field(Integer(0, 2**31), default=PROTOCOL_MAJOR)
-    minor: int = field(Integer(0, 2**31), default=PROTOCOL_MINOR)
+    """First message of the add-on; answered by Ready."""
+
+    major: int = field(_VERSION, default_factory=lambda: PROTOCOL_MAJOR)
+    minor: int = field(_VERSION, default_factory=lambda: PROTOCOL_MINOR)
     version: str = field(Text(limits.NAME))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(Message):
-    major: int = field(Integer(0, 2**31), default=PROTOCOL_MAJOR)
-    minor: int = field(Integer(0, 2**31), default=PROTOCOL_MINOR)
+    major: int = field(_VERSION, default_factory=lambda: PROTOCOL_MAJOR)
+    minor: int = field(_VERSION, default_factory=lambda: PROTOCOL_MINOR)
     version: str = field(Text(limits.NAME))
     device: str = field(Text(limits.NAME))
     bundles: tuple[BundleInfo, ...] = field(Many(Nested(BundleInfo), limits.BUNDLES), default=())
