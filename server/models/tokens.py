@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tokenizers: read from a bundle's own files, and small ones written for random bundles and the starter.
+
+``Tokens`` wraps the ``tokenizers`` library over one listed file, so nothing is looked up in a cache or on a network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...addon.wire.errors import ModelRefused
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_WORDS = """
+a the of and in on with to is are into from over under near far small large old new wet dry hard soft slow fast loud
+quiet sound sounds noise music silence ambience room hall street forest sea wind rain thunder storm water river wave
+splash drip pour fire crackle burn explosion crash bang hit knock tap click snap scrape creak squeak rattle roll slide
+drop fall break shatter glass wood wooden metal metallic stone concrete gravel sand snow ice leather cloth paper plastic
+footsteps walking running jumping landing boots shoes barefoot stairs door opening closing slam lock key window chair
+table drawer engine motor car truck train plane helicopter bicycle horn siren alarm bell clock machine saw hammer drill
+gun shot sword punch kick whoosh swish dog barking cat meowing bird singing chirping horse galloping cow sheep insect
+bee crowd people talking laughing crying shouting applause baby breath cough sneeze eating drinking typing keyboard
+phone ringing guitar piano drum violin trumpet flute being played someone something man woman child
+"""
+
+
+class Tokens:
+    """Texts to token ids by the rules of one tokenizer file."""
+
+    def __init__(self, path: Path, *, limit: int, vocabulary: int) -> None:
+        """``limit``: tokens kept of a text, ends included; ``vocabulary``: of the model. Raises ModelRefused."""
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(path))
+        if self._tokenizer.get_vocab_size() > vocabulary:
+            raise ModelRefused(f"{path} knows more words than the model it came with; pull the model again.")
+        pad = self._tokenizer.token_to_id("<pad>")
+        self._tokenizer.enable_truncation(max_length=limit)
+        self._tokenizer.enable_padding(pad_id=pad or 0, pad_token="<pad>" if pad else "<|endoftext|>")
+
+    def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """ids (N, L) int64 padded to the longest text, mask (N, L) int64 (1: a token, 0: padding)."""
+        rows = self._tokenizer.encode_batch(list(texts))
+        return (
+            np.array([row.ids for row in rows], dtype=np.int64),
+            np.array([row.attention_mask for row in rows], dtype=np.int64),
+        )
+
+
+def write_roberta(folder: Path, size: int) -> None:
+    """A byte-level BPE tokenizer of at most ``size`` tokens with RoBERTa's special tokens, in all files it is read
+    from: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json."""
+    from tokenizers import processors
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = _train(size, special)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.model.save(str(folder))
+    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>"}
+    names |= {"cls_token": "<s>", "pad_token": "<pad>", "mask_token": "<mask>"}
+    (folder / "special_tokens_map.json").write_text(json.dumps(names, indent=2), encoding="utf-8")
+    config = {
+        "tokenizer_class": "RobertaTokenizer",
+        "model_max_length": 512,
+        "add_prefix_space": False,
+        **names,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def write_clip(folder: Path, size: int) -> None:
+    """``tokenizer.json`` in CLIP's manner: lower case, a start and an end token that is the largest id."""
+    from tokenizers import AddedToken, normalizers, processors
+
+    tokenizer = _train(size - 2, [])
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.add_special_tokens(
+        [AddedToken(text, special=True, normalized=False) for text in ("<|startoftext|>", "<|endoftext|>")]
+    )
+    start, end = (tokenizer.token_to_id(text) for text in ("<|startoftext|>", "<|endoftext|>"))
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("<|endoftext|>", end), ("<|startoftext|>", start)
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _train(size: int, special: list[str]) -> Tokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=special,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([_WORDS], trainer)
+    return tokenizer
