@@ -57,7 +57,7 @@ class Spec(Protocol):
 def field(spec: Spec, **options: Any) -> Any:
     """A dataclass field that carries its spec; ``options`` as for ``dataclasses.field``.
 
-    A ``default`` is left out on the wire, so changing one makes a new protocol; a ``default_factory`` is sent.
+    A ``default`` is left out on the wire, so changing one changes the protocol. A factory's value is sent.
     """
     return dataclasses.field(metadata={"spec": spec}, **options)
 

@@ -30,10 +30,13 @@ class _Watch:
     def __init__(self, now: float) -> None:
         self._seen = now
         self.watched_s = 0.0
+        self.jumped = False
 
     def look(self, now: float) -> float:
-        self.watched_s += min(max(now - self._seen, 0.0), LONGEST_LOOK_S)
+        passed_s = now - self._seen
         self._seen = now
+        self.jumped = not 0 <= passed_s <= LONGEST_LOOK_S
+        self.watched_s += min(max(passed_s, 0.0), LONGEST_LOOK_S)
         return self.watched_s
 
 
@@ -76,6 +79,8 @@ class Liveness:
     def look(self, now: float) -> Verdict:
         """To be called often; asks for a ping whenever one is due."""
         watched = self._watch.look(now)
+        if self._watch.jumped:  # an answer may wait unread, or the ping be lost: ask again before judging
+            self._ping_s = self._first_ping_s = None
         due = self._beat_s if self._ping_s is None else self._ping_s
         if watched - due >= self._ping_every_s:
             self._ping_s = watched
