@@ -10,13 +10,16 @@ from ..addon.wire.messages import BundleInfo, Clip, FoleyRequest, Heard, Provena
 
 
 class JobControl(Protocol):
-    """What a running job may say, and must ask."""
+    """What a running job may say, and must ask. Only on the thread that ``Pipeline.run`` was called on."""
 
     def check(self) -> None:
         """Raises Cancelled once the job is to stop. Called at every step and between parts."""
 
     def progress(self, phase: str, fraction: float) -> None:
-        """``phase`` of messages.PHASES, ``fraction`` of that phase, 0..1; a sign of life."""
+        """``phase`` of messages.PHASES, ``fraction`` of that phase over the whole job, 0..1; a sign of life.
+
+        Phases may alternate (bed, then spots) and be left out; the engine makes one rising number of them.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,16 @@ class Rendering:
 
 
 class Pipeline(Protocol):
-    """Frames in, sound out. One call at a time, from one thread."""
+    """Frames in, sound out. One call at a time, from one thread, the one that made it.
+
+    Exception: ``memory`` is also asked from within ``run``, while that reports progress, on the same thread.
+    """
 
     def device(self) -> str:
         """Name for the panel, as "CUDA: RTX 4070" or "CPU"."""
 
-    def bundles(self) -> tuple[BundleInfo, ...]: ...
+    def bundles(self) -> tuple[BundleInfo, ...]:
+        """What there is to choose from now; asked again whenever an add-on says Hello. Must be quick."""
 
     def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
         """Raises Cancelled, BadInput, ModelError or OutOfMemory, and then leaves no state."""
@@ -51,4 +58,5 @@ class Pipeline(Protocol):
     def release(self) -> None:
         """Give the weights and all device memory back; the next run loads again."""
 
-    def memory(self) -> Memory: ...
+    def memory(self) -> Memory:
+        """Cheap: asked up to once a second."""

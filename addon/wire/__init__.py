@@ -8,6 +8,7 @@ __all__ = [
     "auth",
     "codec",
     "errors",
+    "exits",
     "fields",
     "handshake",
     "limits",

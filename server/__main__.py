@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker's process: greeting, log, lifeline, then the transport on this thread and the engine on its own.
+
+One line of settings comes in on stdin, which stays open as the lifeline. One line with our address goes out
+on stdout, and that is all that ever does: by then file descriptors 1 and 2 lead to the log. The process
+ends with a code of ``addon/wire/exits.py``. Command line: ``--bind tcp://127.0.0.1:PORT`` for a fixed port
+of this computer, ``--verbose`` for more in the log. SIGUSR1 writes into the log what each thread is doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+
+from .. import __version__
+from ..addon.wire.auth import key_bytes
+from ..addon.wire.errors import BadInput, FootfallError, Malformed
+from ..addon.wire.exits import WorkerExit
+from ..addon.wire.handshake import DEVICES, WorkerAddress, WorkerSettings, parse
+from ..addon.wire.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from . import lifeline, logs
+from .control import Pipeline
+from .engine import Engine
+from .mailbox import Mailbox
+from .session import Session
+from .threads import name_current
+from .transport import ANY_PORT, Transport, require_loopback
+
+MakePipeline = Callable[[WorkerSettings], Pipeline]
+
+GREETING_S = 60.0  # a parent that has not greeted by then never will
+GREETING_BYTES = 64 * 1024
+OPEN_FILES = 4096  # strangers may hold connections open; the add-on must still find a file descriptor
+
+_log = logging.getLogger(__name__)
+
+
+def main(make_pipeline: MakePipeline | None = None, *, arguments: Sequence[str] = ()) -> int:
+    """Run a worker; returns its exit code, to be handed to ``leave``. make_pipeline: tests pass a fake."""
+    options = _parser().parse_args(arguments)
+    try:
+        require_loopback(options.bind)
+        line, pipes = _greeting()
+        settings = _checked(parse(WorkerSettings, line))
+    except (BadInput, Malformed) as error:
+        sys.stderr.write(f"{error.sentence}\n")
+        return WorkerExit.REFUSED if isinstance(error, BadInput) else WorkerExit.BAD_GREETING
+    # The keeper must stay referenced, and ends by itself after us.
+    keeper = logs.divert(Path(settings.log_dir), pipes.lifeline)
+    logs.configure(verbose=options.verbose)
+    lifeline.watch(pipes.lifeline, settings.parent_pid)
+    _allow_open_files()
+    _log.info("Worker %s, process %d, log keeper %d, %s", __version__, os.getpid(), keeper.pid, settings)
+    try:
+        return _serve(settings, make_pipeline or _real_pipeline, options.bind, pipes.address)
+    except KeyboardInterrupt:
+        return WorkerExit.INTERRUPTED
+    except Exception:  # noqa: BLE001 - root of the process
+        _log.exception("The worker has failed")
+        return WorkerExit.CRASHED
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, also when a model hangs in a thread, without C++ destructors that may crash."""
+    logs.flush()
+    os._exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="footfall-worker", description="Started by the Footfall add-on.")
+    parser.add_argument("--bind", default=ANY_PORT, help="address on this computer (default: %(default)s)")
+    parser.add_argument("--verbose", action="store_true", help="more in the log")
+    return parser
+
+
+class _Pipes:
+    """The parent's two pipes on descriptors of their own, so that nothing else reads or writes them."""
+
+    def __init__(self) -> None:
+        self.lifeline = os.dup(0)
+        self.address = os.dup(1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)  # a library that asks a question gets end-of-file instead of waiting for ever
+        os.close(nothing)
+        os.dup2(2, 1)
+
+
+def _greeting() -> tuple[bytes, _Pipes]:
+    """The parent's one line; read byte by byte, because what follows belongs to the lifeline."""
+    name_current("footfall-main")
+    pipes = _Pipes()
+    too_late = threading.Timer(GREETING_S, os._exit, [int(WorkerExit.BAD_GREETING)])
+    too_late.daemon = True
+    too_late.start()
+    line = bytearray()
+    while not line.endswith(b"\n") and len(line) < GREETING_BYTES:
+        byte = os.read(pipes.lifeline, 1)
+        if not byte:
+            break
+        line += byte
+    too_late.cancel()
+    return bytes(line), pipes
+
+
+def _checked(settings: WorkerSettings) -> WorkerSettings:
+    key_bytes(settings.key)
+    wrong = [
+        name
+        for name, good in (
+            ("parent_pid", settings.parent_pid > 0),
+            ("log_dir", bool(settings.log_dir)),
+            ("models_dir", bool(settings.models_dir)),
+            ("device", settings.device in DEVICES),
+            ("memory_limit_mb", settings.memory_limit_mb >= 0),
+            ("idle_s", math.isfinite(settings.idle_s) and settings.idle_s >= 0),
+        )
+        if not good
+    ]
+    if wrong:
+        raise Malformed(f"The worker's greeting has a wrong {', '.join(wrong)}.")
+    return settings
+
+
+def _real_pipeline(settings: WorkerSettings) -> Pipeline:
+    from .pipeline import FoleyPipeline  # here, on the engine's thread: torch takes seconds to load
+
+    pipeline: Pipeline = FoleyPipeline(settings)
+    return pipeline
+
+
+def _serve(settings: WorkerSettings, make_pipeline: MakePipeline, bind: str, address: int) -> WorkerExit:
+    mailbox = Mailbox()
+    engine = Engine(
+        lambda: make_pipeline(settings), mailbox.post, notify=mailbox.wake, idle_s=settings.idle_s
+    )
+    process = psutil.Process()
+    session = Session(
+        engine,
+        version=__version__,
+        memory_bytes=lambda: process.memory_info().rss,
+        posts=mailbox.take_all,
+    )
+    transport = Transport(key_bytes(settings.key), session, mailbox)
+    try:
+        endpoint = transport.bind(bind)
+    except FootfallError as error:
+        _log.error("%s (%s)", error.sentence, error.detail)
+        return WorkerExit.NO_SOCKET
+    _tell(address, endpoint)
+    engine.start()
+    transport.run(lambda: engine.fatal is not None)
+    if engine.fatal is not None:
+        return _why(engine.fatal)
+    transport.farewell(lambda: engine.stop(0.0))
+    transport.close()
+    return WorkerExit.DONE
+
+
+def _tell(address: int, endpoint: str) -> None:
+    greeting = WorkerAddress(
+        endpoint=endpoint,
+        pid=os.getpid(),
+        major=PROTOCOL_MAJOR,
+        minor=PROTOCOL_MINOR,
+        version=__version__,
+    )
+    with os.fdopen(address, "wb") as pipe:
+        pipe.write(greeting.line())
+
+
+def _why(error: Exception) -> WorkerExit:
+    # A shared library of torch that does not load is a bare OSError; its subclasses are about other files.
+    if isinstance(error, ImportError) or type(error) is OSError:
+        return WorkerExit.NOT_INSTALLED
+    return WorkerExit.CRASHED
+
+
+def _allow_open_files() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    leave(main(arguments=sys.argv[1:]))
