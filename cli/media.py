@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures and films from files, decoded by PyAV, and films with their new sound.
+
+Frames are taken by time, never by count: each wanted moment gets the frame that is on screen then, whatever
+the film's rate, also where it varies.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from ..addon.frames import ShotFrames, model_size
+from ..addon.timeline import sample_times
+from ..addon.wire import limits
+from ..addon.wire.errors import BadInput
+
+log = logging.getLogger(__name__)
+
+PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
+FILMS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif", ".ogv", ".mxf"}
+STILL_S = Fraction(5)  # a single picture sounds this long unless told otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """frames: (T, H, W, 3) uint8 sRGB; times_s: (T,) seconds from the shot's start; duration_s exact."""
+
+    frames: np.ndarray
+    times_s: np.ndarray
+    duration_s: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The part of the input to look at: seconds, ``end_s`` None for the input's own end; pictures per
+    second.
+    """
+
+    start_s: Fraction = Fraction(0)
+    end_s: Fraction | None = None
+    per_second: float = 4.0
+    folder_fps: Fraction = Fraction(24)
+
+
+def read_shot(path: Path, span: Span) -> Shot:
+    """The pictures of a film, a picture, or a folder of numbered pictures. Raises BadInput."""
+    if not path.exists():
+        raise BadInput(f"There is no file {path}; check its name.")
+    try:
+        if path.is_dir():
+            return _read_folder(path, span)
+        if path.suffix.lower() in PICTURES:
+            return _read_still(path, span)
+        return _read_film(path, span)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        sentence = f"{path.name} cannot be read as a film or picture; convert it and try again."
+        raise BadInput(sentence, str(error)) from error
+
+
+def _span_length(span: Span, whole_s: Fraction, name: str) -> Fraction:
+    end = whole_s if span.end_s is None else min(span.end_s, whole_s)
+    length = end - span.start_s
+    if length <= 0:
+        raise BadInput(
+            f"{name} is {float(whole_s):.2f} s long; nothing of it lies between --start and --end."
+        )
+    if length > limits.DURATION_S:
+        raise BadInput(f"{name} is longer than {limits.DURATION_S} s; give --start and --end.")
+    return length
+
+
+def _read_film(path: Path, span: Span) -> Shot:
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise BadInput(f"{path.name} has no picture; give a film, a picture, a folder or a .blend file.")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        whole = _film_length(container, stream) or span.end_s
+        if whole is None:
+            raise BadInput(f"{path.name} does not say how long it is; give --end.")
+        length = _span_length(span, whole, path.name)
+        begin = _start_s(stream) + span.start_s
+        if span.start_s:
+            container.seek(int(begin * av.time_base), backward=True)
+        shown = (
+            (Fraction(frame.pts) * frame.time_base - begin, frame)
+            for frame in container.decode(stream)
+            if frame.pts is not None and frame.time_base is not None
+        )
+        return _pick(shown, length, span, path.name)
+
+
+def _start_s(stream: av.VideoStream) -> Fraction:
+    return Fraction(stream.start_time or 0) * (stream.time_base or Fraction(1))
+
+
+def _film_length(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    if stream.duration and stream.time_base:
+        return Fraction(stream.duration) * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _read_still(path: Path, span: Span) -> Shot:
+    length = STILL_S if span.end_s is None else span.end_s - span.start_s
+    if not 0 < length <= limits.DURATION_S:
+        raise BadInput("--end must lie after --start.")
+    return _pick(iter([(Fraction(0), _decode_picture(path))]), length, span, path.name, most=1)
+
+
+def _decode_picture(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            return frame
+    raise BadInput(f"{path.name} holds no picture.")
+
+
+def _read_folder(path: Path, span: Span) -> Shot:
+    files = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURES)
+    if not files:
+        raise BadInput(f"{path} holds no pictures ({', '.join(sorted(PICTURES))}).")
+    length = _span_length(span, Fraction(len(files)) / span.folder_fps, path.name)
+    times = sample_times(length, span.per_second)
+    indices = [min(int((time + span.start_s) * span.folder_fps), len(files) - 1) for time in times]
+    shown = ((time, _decode_picture(files[index])) for time, index in zip(times, indices, strict=True))
+    return _pick(shown, length, span, path.name)
+
+
+def _pick(
+    shown: Iterable[tuple[Fraction, av.VideoFrame]],
+    length: Fraction,
+    span: Span,
+    name: str,
+    most: int = limits.FRAMES,
+) -> Shot:
+    """For each wanted time the last frame that began at or before it; frames beyond the last one stay
+    unread.
+    """
+    times = sample_times(length, span.per_second)[:most]
+    store: ShotFrames | None = None
+    current: av.VideoFrame | None = None
+    written = 0
+    for began, frame in shown:
+        while current is not None and written < len(times) and times[written] < began:
+            store = _put(store, current, written, len(times))
+            written += 1
+        if written >= len(times):
+            break
+        current = frame
+    while current is not None and written < len(times):
+        store = _put(store, current, written, len(times))
+        written += 1
+    if store is None:
+        raise BadInput(f"No picture could be decoded from {name}; convert it and try again.")
+    return Shot(frames=store.frames, times_s=np.array([float(t) for t in times]), duration_s=length)
+
+
+def _put(store: ShotFrames | None, frame: av.VideoFrame, index: int, count: int) -> ShotFrames:
+    pixels = _upright(frame)
+    if store is None:
+        store = ShotFrames(count, *model_size(pixels.shape[0], pixels.shape[1]))
+    store.put(index, pixels)
+    return store
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    """(H, W, 3) uint8, turned as the film's own rotation says (phones write 90 degrees)."""
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, k=(frame.rotation // 90) % 4)) if frame.rotation else pixels

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A film with its new sound: the picture is copied packet by packet where there is a film, encoded where
+there are frames.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+from av.video.reformatter import ColorRange, Colorspace
+
+from ..addon.wire.errors import SaveError
+
+AUDIO_BLOCK = 1024  # samples in one AAC frame
+CRF = "18"  # near-transparent H.264
+# What players expect of a film: BT.709 with the studio's range of levels, not the full range of the pictures.
+_FILM_COLOUR = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
+
+
+def mux_film(film: Path, sound: Path, out: Path) -> None:
+    """``film``'s picture as it is, with ``sound`` as its only audio track. Raises SaveError."""
+    with _writing(out) as target, av.open(str(film)) as source:
+        video_in = source.streams.video[0]
+        video_out = target.add_stream_from_template(video_in)
+        samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+        audio_out = _audio_stream(target, rate, samples.shape[1])
+        for packet in source.demux(video_in):
+            if packet.dts is not None:
+                packet.stream = video_out
+                target.mux(packet)
+        _encode_audio(target, audio_out, samples)
+
+
+def mux_pictures(pictures: list[Path], fps: Fraction, sound: Path, out: Path) -> None:
+    """H.264 from picture files at ``fps``, with ``sound``. Raises SaveError."""
+    with _writing(out) as target:
+        samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+        video_out: av.VideoStream | None = None
+        audio_out = _audio_stream(target, rate, samples.shape[1])
+        for frame in _decoded(pictures):
+            if video_out is None:
+                video_out = target.add_stream("libx264", rate=fps, options={"crf": CRF})
+                video_out.width, video_out.height = frame.width // 2 * 2, frame.height // 2 * 2
+                video_out.pix_fmt = "yuv420p"
+                video_out.codec_context.color_range = ColorRange.MPEG
+                video_out.codec_context.colorspace = Colorspace.ITU709
+            frame = frame.reformat(video_out.width, video_out.height, "yuv420p", **_FILM_COLOUR)
+            frame.pts = None
+            target.mux(video_out.encode(frame))
+        if video_out is not None:
+            target.mux(video_out.encode(None))
+        _encode_audio(target, audio_out, samples)
+
+
+class _writing:  # noqa: N801  (reads as a word where it is used)
+    """A container written beside its name and renamed when whole."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._temporary = out.with_name(f".{out.stem}.part{out.suffix}")
+
+    def __enter__(self) -> av.container.OutputContainer:
+        try:
+            self._out.parent.mkdir(parents=True, exist_ok=True)
+            self._container = av.open(str(self._temporary), "w")
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise SaveError(f"{self._out} cannot be written; choose another place.", str(error)) from error
+        return self._container
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._container.close()
+        if error is None:
+            os.replace(self._temporary, self._out)
+            return
+        self._temporary.unlink(missing_ok=True)
+        if isinstance(error, (av.FFmpegError, OSError)):
+            raise SaveError(f"{self._out} could not be written; is the disk full?", str(error)) from error
+
+
+def _audio_stream(target: av.container.OutputContainer, rate: int, channels: int) -> av.AudioStream:
+    return target.add_stream("aac", rate=rate, layout="stereo" if channels == 2 else "mono", bit_rate=192_000)
+
+
+def _encode_audio(target: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray) -> None:
+    """samples: (N, channels) float32."""
+    for start in range(0, len(samples), AUDIO_BLOCK):
+        planes = np.ascontiguousarray(samples[start : start + AUDIO_BLOCK].T)
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=stream.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = stream.rate, start, Fraction(1, stream.rate)
+        target.mux(stream.encode(frame))
+    target.mux(stream.encode(None))
+
+
+def _decoded(pictures: list[Path]) -> Iterator[av.VideoFrame]:
+    for path in pictures:
+        with av.open(str(path)) as container:
+            yield from container.decode(video=0)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Films and pictures by time: each frame read is the one on screen at its moment, whatever the rate."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from footfall.addon.wire.errors import BadInput
+from footfall.cli.media import Span, read_shot
+from footfall.cli.mux import mux_film, mux_pictures
+
+SIZE = 64
+
+
+def grey(level: int) -> np.ndarray:
+    return np.full((SIZE, SIZE, 3), level, np.uint8)
+
+
+def write_film(
+    path: Path, times: list[Fraction], levels: list[int], base: Fraction = Fraction(1, 90_000)
+) -> None:
+    """A film whose frames begin at ``times``, each of one grey level; variable rates are just odd times."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width = stream.height = SIZE
+        stream.pix_fmt = "bgr0"
+        stream.codec_context.time_base = base
+        for time, level in zip(times, levels, strict=True):
+            frame = av.VideoFrame.from_ndarray(grey(level), format="rgb24").reformat(format="bgr0")
+            frame.pts, frame.time_base = int(time / base), base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def write_picture(path: Path, level: int) -> None:
+    with av.open(str(path), "w", format="image2") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width = stream.height = SIZE
+        stream.pix_fmt = "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(level), format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def shown_at(times: list[Fraction], levels: list[int], moment: float) -> int:
+    return [level for time, level in zip(times, levels, strict=True) if time <= moment + 1e-9][-1]
+
+
+@pytest.mark.parametrize(
+    "fps", [Fraction(24000, 1001), 24, 25, Fraction(30000, 1001), 30, 48, Fraction(60000, 1001)]
+)
+def test_each_frame_is_the_one_on_screen(tmp_path: Path, fps: Fraction) -> None:
+    levels = [(7 * index) % 250 for index in range(60)]
+    times = [Fraction(round(1000 * index / fps), 1000) for index in range(60)]  # Matroska keeps milliseconds
+    write_film(tmp_path / "film.mkv", times, levels)
+    shot = read_shot(tmp_path / "film.mkv", Span(per_second=7.0))
+    assert len(shot.frames) == len(shot.times_s) > 5
+    for frame, moment in zip(shot.frames, shot.times_s, strict=True):
+        assert abs(int(frame.mean()) - shown_at(times, levels, moment)) <= 1
+
+
+def test_variable_rate_and_part_of_a_film(tmp_path: Path) -> None:
+    times = [Fraction(n, 1000) for n in (0, 40, 500, 520, 1400, 1900, 2000, 2960)]
+    levels = [10, 40, 70, 100, 130, 160, 190, 220]
+    write_film(tmp_path / "film.mkv", times, levels, Fraction(1, 1000))
+    shot = read_shot(tmp_path / "film.mkv", Span(start_s=Fraction(1, 2), end_s=Fraction(2), per_second=4.0))
+    assert shot.duration_s == Fraction(3, 2)
+    for frame, moment in zip(shot.frames, shot.times_s, strict=True):
+        assert abs(int(frame.mean()) - shown_at(times, levels, moment + 0.5)) <= 1
+
+
+def test_folder_of_pictures_and_a_still(tmp_path: Path) -> None:
+    for index in range(12):
+        write_picture(tmp_path / f"{index:04}.png", 20 * index)
+    shot = read_shot(tmp_path, Span(per_second=4.0, folder_fps=Fraction(12)))
+    assert shot.duration_s == 1
+    assert [round(float(f.mean()) / 20) for f in shot.frames] == [int(t * 12) for t in shot.times_s]
+    still = read_shot(tmp_path / "0003.png", Span())
+    assert len(still.frames) == 1
+    assert still.duration_s == 5
+    assert abs(float(still.frames.mean()) - 60) <= 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a film at all", b"\x00" * 5000])
+@pytest.mark.parametrize("name", ["film.mp4", "picture.png", "film.txt"])
+def test_rubbish_is_refused_in_a_sentence(tmp_path: Path, content: bytes, name: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput, match=name):
+        read_shot(tmp_path / name, Span())
+
+
+def test_missing_empty_and_out_of_range(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no file"):
+        read_shot(tmp_path / "nothing.mp4", Span())
+    with pytest.raises(BadInput, match="no pictures"):
+        read_shot(tmp_path, Span())
+    write_film(tmp_path / "film.mkv", [Fraction(0), Fraction(1, 2)], [10, 20])
+    with pytest.raises(BadInput, match="between --start and --end"):
+        read_shot(tmp_path / "film.mkv", Span(start_s=Fraction(7)))
+
+
+def test_sound_only_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "sound.wav", np.zeros(4800), 48_000)
+    with pytest.raises(BadInput, match="no picture"):
+        read_shot(tmp_path / "sound.wav", Span())
+
+
+def test_mux_keeps_the_picture_and_adds_the_sound(tmp_path: Path) -> None:
+    times = [Fraction(index, 25) for index in range(25)]
+    write_film(tmp_path / "film.mkv", times, [10 * index for index in range(25)])
+    soundfile.write(tmp_path / "sound.wav", 0.1 * np.ones((48_000, 2)), 48_000)
+    mux_film(tmp_path / "film.mkv", tmp_path / "sound.wav", tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert container.streams.audio[0].channels == 2
+        frames = list(container.decode(video=0))
+    assert [int(f.to_ndarray(format="rgb24").mean()) for f in frames] == [10 * index for index in range(25)]
+    assert not list(tmp_path.glob(".*part*"))
+
+
+def test_pictures_become_a_film(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.png" for index in range(6)]
+    for index, path in enumerate(paths):
+        write_picture(path, 40 * index)
+    soundfile.write(tmp_path / "sound.wav", np.zeros(12_000), 48_000)
+    mux_pictures(paths, Fraction(24), tmp_path / "sound.wav", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        levels = [float(f.to_ndarray(format="rgb24").mean()) for f in container.decode(video=0)]
+    assert levels == pytest.approx([40 * index for index in range(6)], abs=3)
