@@ -138,7 +138,7 @@ class Bundle:
     def check(self, *paths: str, tick: Ticker | None = None, again: bool = False) -> None:
         """Refuses listed files whose content is not what ``bundle.toml`` says.
 
-        A file is hashed once, and again when its size, time or number on disk changed; ``again``: in any case.
+        A file is hashed once, and again when its size, time or number on disk changed, or ``again`` is set.
         Raises ModelMissing, ModelRefused.
         """
         stamps = _read_stamps(self.root)
@@ -256,7 +256,7 @@ def _weights_path(part: str, files: Mapping[str, FileEntry]) -> str:
     found = [path for path in files if path.startswith(f"{part}/") and path.endswith(".safetensors")]
     if len(found) != 1:
         raise ModelRefused(
-            f"The {part} of a model must be one safetensors file, here are {len(found)}; pull the model again."
+            f"The {part} of a model must be one safetensors file, not {len(found)}; pull the model again."
         )
     return found[0]
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configurations of the public parts, by size, as plain data; and a tiny one of the same architecture.
 
-Sources: diffusers' AudioLDM conversion script, the cvssp and laion models' configurations, open_clip's ViT-B-32.
-Sizes ``s``, ``m`` and ``l`` are AudioLDM's; the VAE's scaling factor is learnt and differs for each.
+Sources: diffusers' AudioLDM conversion script, the cvssp and laion models' configurations, open_clip's
+ViT-B-32. Sizes ``s``, ``m`` and ``l`` are AudioLDM's; the VAE's scaling factor is learnt and differs for
+each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bundles with random weights in the exact public layout, full size or tiny, to try a machine without a download.
+"""Bundles with random weights in the exact public layout, full or tiny, to try a machine without a download.
 
-Numbers are drawn and written tensor by tensor, so that memory stays at the largest one. A random bundle says in
-``bundle.toml`` that it is random; its sounds mean nothing.
+Numbers are drawn and written tensor by tensor, so that memory stays at the largest one. A random bundle says
+in ``bundle.toml`` that it is random; its sounds mean nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def write_random_bundle(
 
 
 def builders(plan: Layout) -> dict[str, Callable[[], nn.Module]]:
-    """Part -> a function that makes its module from the public class, with whatever weights the class starts with."""
+    """Part -> a function that makes its module from the public class, with the weights that the class starts
+    with.
+    """
     import diffusers
     import open_clip
     import transformers

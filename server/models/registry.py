@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The public bundles, as data: ``registry.toml`` says where each file comes from, its size and its sha256.
 
-A row is *pinned* when every source names a full revision and every file its size and sha256. Any other row must
-call itself unpinned, with the reason, and is pulled only when the user wants what arrives to be pinned (hub.py).
+Every source names a full revision. A row is *pinned* when every file has its sha256 as well; a file whose
+sha256 is not on record says ``unpinned``, its row says why, and it is pulled only when the user wants what
+arrives to be pinned (hub.py). The size is for progress and for the room on the disk; what is trusted is the
+sha256.
 """
 
 from __future__ import annotations
@@ -27,30 +29,26 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """One file to pull: ``path`` in the repository, ``to`` in the bundle; size -1, sha256 "" mean not known."""
+    """One file to pull: ``path`` in the repository, ``to`` in the bundle; ``size`` -1: not known."""
 
     path: str
     to: str
     size: int = -1
-    sha256: str = ""
+    sha256: str
 
     @property
     def pinned(self) -> bool:
-        return self.size >= 0 and bool(self.sha256)
+        return self.sha256 != UNPINNED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A repository that gives some files of a bundle. ``revision``: 40 hex digits, or ``unpinned``."""
+    """A repository that gives some files of a bundle, at one commit (``revision``, 40 hex digits)."""
 
     repo: str
     revision: str
     licence: str
     files: tuple[RemoteFile, ...]
-
-    @property
-    def pinned(self) -> bool:
-        return self.revision != UNPINNED and all(file.pinned for file in self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +69,11 @@ class Row:
 
     @property
     def pinned(self) -> bool:
-        return all(source.pinned for source in self.sources)
+        return all(file.pinned for source in self.sources for file in source.files)
 
     @property
     def size_bytes(self) -> int:
-        """Exact when pinned, else what the parameter counts come to."""
+        """Exact where every size is on record, else what the parameter counts come to."""
         sizes = [file.size for source in self.sources for file in source.files]
         return self.about_bytes if min(sizes) < 0 else sum(sizes)
 
@@ -132,8 +130,8 @@ def _source(entry: Mapping[str, Any]) -> Source:
     source = Source(**{**entry, "files": files})
     if not _REPO.fullmatch(source.repo):
         raise ValueError(f"repository {source.repo!r}")
-    if source.revision != UNPINNED and not _REVISION.fullmatch(source.revision):
-        raise ValueError(f"revision of {source.repo} must be 40 hex digits or {UNPINNED!r}")
+    if not _REVISION.fullmatch(source.revision):
+        raise ValueError(f"revision of {source.repo} must be 40 hex digits")
     return source
 
 
@@ -141,6 +139,6 @@ def _file(entry: Mapping[str, Any]) -> RemoteFile:
     file = RemoteFile(**{"to": entry["path"], **entry})
     manifest.relative_path(file.path)
     manifest.relative_path(file.to)
-    if file.sha256 and not manifest.SHA256.fullmatch(file.sha256):
+    if file.pinned and not manifest.SHA256.fullmatch(file.sha256):
         raise ValueError(f"sha256 of {file.path}")
     return file

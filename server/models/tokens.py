@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tokenizers: read from a bundle's own files, and small ones written for random bundles and the starter.
+"""Tokenizers: read from a bundle's own files, and small ones written for random bundles.
 
-``Tokens`` wraps the ``tokenizers`` library over one listed file, so nothing is looked up in a cache or on a network.
+``Tokens`` wraps the ``tokenizers`` library over one listed file: nothing is looked up in a cache or a
+network.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _WORDS = """
-a the of and in on with to is are into from over under near far small large old new wet dry hard soft slow fast loud
-quiet sound sounds noise music silence ambience room hall street forest sea wind rain thunder storm water river wave
-splash drip pour fire crackle burn explosion crash bang hit knock tap click snap scrape creak squeak rattle roll slide
-drop fall break shatter glass wood wooden metal metallic stone concrete gravel sand snow ice leather cloth paper plastic
-footsteps walking running jumping landing boots shoes barefoot stairs door opening closing slam lock key window chair
-table drawer engine motor car truck train plane helicopter bicycle horn siren alarm bell clock machine saw hammer drill
-gun shot sword punch kick whoosh swish dog barking cat meowing bird singing chirping horse galloping cow sheep insect
-bee crowd people talking laughing crying shouting applause baby breath cough sneeze eating drinking typing keyboard
-phone ringing guitar piano drum violin trumpet flute being played someone something man woman child
+a the of and in on with to is are into from over under near far small large old new wet dry hard soft
+slow fast loud quiet sound sounds noise music silence ambience room hall street forest sea wind rain
+thunder storm water river wave splash drip pour fire crackle burn explosion crash bang hit knock tap
+click snap scrape creak squeak rattle roll slide drop fall break shatter glass wood wooden metal metallic
+stone concrete gravel sand snow ice leather cloth paper plastic footsteps walking running jumping landing
+boots shoes barefoot stairs door opening closing slam lock key window chair table drawer engine motor car
+truck train plane helicopter bicycle horn siren alarm bell clock machine saw hammer drill gun shot sword
+punch kick whoosh swish dog barking cat meowing bird singing chirping horse galloping cow sheep insect
+bee crowd people talking laughing crying shouting applause baby breath cough sneeze eating drinking
+typing keyboard phone ringing guitar piano drum violin trumpet flute being played someone something man
+woman child
 """
 
 
@@ -35,7 +38,7 @@ class Tokens:
     """Texts to token ids by the rules of one tokenizer file."""
 
     def __init__(self, path: Path, *, limit: int, vocabulary: int) -> None:
-        """``limit``: tokens kept of a text, ends included; ``vocabulary``: of the model. Raises ModelRefused."""
+        """``limit``: tokens kept of a text, ends included; ``vocabulary``: the model's. Raises ModelRefused."""
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(path))
@@ -55,8 +58,9 @@ class Tokens:
 
 
 def write_roberta(folder: Path, size: int) -> None:
-    """A byte-level BPE tokenizer of at most ``size`` tokens with RoBERTa's special tokens, in all files it is read
-    from: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json."""
+    """A byte-level BPE tokenizer of at most ``size`` tokens with RoBERTa's special tokens, in all files it is
+    read from: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json.
+    """
     from tokenizers import processors
 
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

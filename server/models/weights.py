@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Weights: safetensors only, checked before a number is believed, mapped into memory and not copied.
 
-The header is parsed here, strictly, before the library sees the file: so a pickle in disguise is refused unopened, and
-a truncated or overlapping file is refused with a sentence. ``load_weights`` builds a module without memory for its
-parameters and hands it the mapped tensors, so that a model on the CPU costs what its file weighs.
+The header is parsed here, strictly, before the library sees the file: so a pickle in disguise is refused
+unopened, and a truncated or overlapping file is refused with a sentence. ``load_weights`` builds a module
+without memory for its parameters and hands it the mapped tensors, so that a model on the CPU costs what its
+file weighs.
 """
 
 from __future__ import annotations
@@ -113,7 +114,9 @@ def _check_layout(path: Path, rows: Mapping[str, TensorInfo], available: int) ->
 
 
 def open_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checked file, mapped: no byte is read before it is used. Raises ModelMissing, ModelRefused."""
+    """The tensors of a checked file, mapped: nothing is read before it is used. Raises ModelMissing,
+    ModelRefused.
+    """
     read_header(path)
     from safetensors import SafetensorError, safe_open
 
@@ -133,11 +136,12 @@ def load_weights(
     rename: Callable[[str], str] | None = None,
     ignore: Iterable[str] = (),
 ) -> _Module:
-    """The module that ``build`` makes, with the weights of a safetensors file, in evaluation mode, without gradients.
+    """The module that ``build`` makes, with the weights of a safetensors file, for inference only.
 
     ``dtype`` None means float32 however the file stores it. ``rename`` maps the file's names to the module's;
-    ``ignore`` are prefixes of names that the file may have and the module does not want. Integer tensors of the file
-    (position tables) are never taken: the module computes its own. Raises ModelMissing, ModelRefused.
+    ``ignore`` are prefixes of names that the file may have and the module does not want. Integer tensors of
+    the file (position tables) are never taken: the module computes its own. Raises ModelMissing,
+    ModelRefused.
     """
     import torch
     from accelerate import init_empty_weights
@@ -215,7 +219,7 @@ def _set_buffer(module: nn.Module, name: str, value: Tensor) -> None:
 
 
 def modern_attention(name: str) -> str:
-    """Today's name of a VAE attention tensor that diffusers saved before mid 2023, as AudioLDM's public ones."""
+    """Today's name of a VAE attention tensor saved by diffusers before mid 2023, as AudioLDM's are."""
     for old, new in _OLD_ATTENTION:
         if old in name and ".attentions." in name:
             return name.replace(old, new)
