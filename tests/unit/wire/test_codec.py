@@ -201,6 +201,12 @@ def test_bombs_are_refused(what: str) -> None:
         codec.decode([TOO_MUCH[what]])
 
 
+@pytest.mark.parametrize("raw", [b"NaN", b"[Infinity]", b'{"a":-Infinity}'])
+def test_no_field_ever_sees_what_is_not_a_number(raw: bytes) -> None:
+    with pytest.raises(Malformed, match="not a number"):
+        strict_json.loads(raw, most_bytes=100, most_depth=3)
+
+
 def test_brackets_inside_texts_are_no_depth() -> None:
     assert strict_json.depth(b'{"a":"[[[[\\"[[[","b":[[]]}') == 3
     assert strict_json.depth(b'"\\\\"[[') == 2

@@ -1,0 +1,556 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may import whom, what is never called, and where everything may be caught: read from the syntax tree.
+
+Imports inside functions count too. Every rule is shown a planted violation below, so none can go blind.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("addon", "cli", "server")
+OURS = {"footfall", "bl_ext", *PARTS}
+
+BLENDER = {
+    *("aud", "bgl", "bl_operators", "bl_ui", "blf", "bmesh", "bpy", "bpy_extras", "bpy_types", "freestyle"),
+    *("gpu", "gpu_extras", "idprop", "imbuf", "mathutils"),
+}
+# Heavy: seconds to load, and not to be had in Blender's Python.
+HEAVY = {
+    *(
+        "accelerate",
+        "diffusers",
+        "laion_clap",
+        "open_clip",
+        "torch",
+        "torchaudio",
+        "torchvision",
+        "transformers",
+    ),
+}
+IN_BLENDERS_PYTHON = {"numpy", "zmq"}  # what the extension brings or finds; nothing else is there
+NOT_ON_THE_WIRE = {  # the protocol knows no clocks, threads or sockets
+    *(
+        "asyncio",
+        "concurrent",
+        "datetime",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "queue",
+        "select",
+        "selectors",
+    ),
+    *("signal", "socket", "ssl", "subprocess", "threading", "time"),
+}
+# The parts of the worker that answer while a model works, and so must live without it.
+PLAIN = {
+    *("__main__", "control", "engine", "launch", "lifeline", "log_keeper", "logs", "mailbox", "outbox"),
+    *("outcome", "progress", "session", "threads", "transport"),
+}
+
+BANNED_MODULES = {"_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+BANNED_CALLS = {
+    *("numpy.load", "torch.load", "torch.hub.load", "torch.jit.load", "torch.serialization.load"),
+    *(
+        "yaml.load",
+        "yaml.unsafe_load",
+        "yaml.full_load",
+        "os.system",
+        "os.popen",
+        "builtins.eval",
+        "builtins.exec",
+    ),
+}
+BANNED_ATTRIBUTES = {"recv_pyobj", "send_pyobj"}
+BY_NAME = {
+    "__import__",
+    "importlib.import_module",
+    "importlib.__import__",
+    "runpy.run_module",
+    "runpy.run_path",
+}
+# Names put together at run time: the launcher's own package, and the doctor's list of packages.
+MAY_IMPORT_BY_NAME = {"server/launch.py", "cli/doctor.py"}
+
+# The roots of threads, of the timer, of a job and of the process. A broad handler anywhere else hides a bug.
+ROOTS = {
+    "addon/client.py:_IoThread._run",
+    "addon/client.py:_IoThread._serve",
+    "addon/host/pump.py:tick",
+    "server/__main__.py:main",
+    "server/engine.py:Engine._main",
+    "server/engine.py:Engine._run",
+}
+
+
+class Source(NamedTuple):
+    """One Python file: its place below the root, its text and its tree."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def module(self) -> tuple[str, ...]:
+        """("addon", "wire", "codec"); a package is its folder, the root package is ()."""
+        parts = Path(self.path).with_suffix("").parts
+        return parts[:-1] if parts[-1] == "__init__" else parts
+
+    @property
+    def package(self) -> tuple[str, ...]:
+        return self.module if self.path.endswith("__init__.py") else self.module[:-1]
+
+
+def source(path: str, text: str) -> Source:
+    return Source(path, text, ast.parse(text))
+
+
+def files() -> list[Source]:
+    paths = [ROOT / "__init__.py", *(p for part in PARTS for p in sorted((ROOT / part).rglob("*.py")))]
+    return [source(p.relative_to(ROOT).as_posix(), p.read_text("utf-8")) for p in paths]
+
+
+Rule = Callable[[Source], Iterable[str]]
+
+
+# Imports ------------------------------------------------------------------------------------------------
+
+
+def foreign_imports(file: Source) -> Iterator[tuple[str, ast.stmt]]:
+    """Dotted names of absolute imports, wherever they stand."""
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names)
+
+
+def own_imports(file: Source) -> Iterator[tuple[tuple[str, ...], ast.stmt]]:
+    """What relative imports reach, below the root; a name may be a module or only something in one."""
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = file.package[: len(file.package) - (node.level - 1)]
+            base += tuple(node.module.split(".")) if node.module else ()
+            yield from (((*base, alias.name), node) for alias in node.names)
+
+
+def under(target: tuple[str, ...], *parents: tuple[str, ...]) -> bool:
+    return any(target[: len(parent)] == parent for parent in parents)
+
+
+WIRE, HOST = ("addon", "wire"), ("addon", "host")
+
+
+def within_server(module: tuple[str, ...], target: tuple[str, ...]) -> bool:
+    """The worker's own walls. ``module`` and ``target`` lie below server/."""
+    here, there = module[1:2] or ("",), target[1:2] or ("",)
+    to = there[0]
+    if to in {"train", "__main__"} and here[0] != to:
+        return False
+    if here[0] in {"sampling", "sound"}:
+        return to == here[0]
+    if here[0] == "models":
+        return to in {"models", "sampling", "control"}
+    if here[0] == "train":
+        return to in {"train", "models", "sampling", "sound"}
+    if here[0] in PLAIN:
+        return to in PLAIN or (here[0], to) == ("__main__", "pipeline")
+    return to not in PLAIN or to == "control"
+
+
+def allowed(module: tuple[str, ...], target: tuple[str, ...]) -> bool:
+    """May ``module`` import ``target``? Both below the root package, which is ()."""
+    if under(module, WIRE):
+        return under(target, WIRE)
+    if not under(target, *((part,) for part in PARTS)):
+        return True  # the version, in the root
+    if module == ():
+        return target == ("addon",)
+    if under(module, ("addon",)):
+        to_host = under(target, HOST)
+        return under(target, ("addon",)) and (not to_host or under(module, HOST) or module == ("addon",))
+    if under(module, ("server",)):
+        return under(target, WIRE) or (under(target, ("server",)) and within_server(module, target))
+    return not under(target, HOST)  # cli
+
+
+def import_walls(file: Source) -> Iterator[str]:
+    for target, node in own_imports(file):
+        if not allowed(file.module, target):
+            yield f"{file.path}:{node.lineno} reaches into {'/'.join(target)}"
+
+
+def imports_of_ours_are_relative(file: Source) -> Iterator[str]:
+    for name, node in foreign_imports(file):
+        if name.split(".")[0] in OURS:
+            yield f"{file.path}:{node.lineno} imports {name} by its absolute name"
+
+
+def third_parties(file: Source) -> Iterator[str]:
+    in_host, in_wire = under(file.module, HOST), under(file.module, WIRE)
+    plain = file.module[:1] == ("server",) and file.module[1:2] != () and file.module[1] in PLAIN
+    for name, node in foreign_imports(file):
+        top = name.split(".")[0]
+        here = f"{file.path}:{node.lineno}"
+        if top in BLENDER and not in_host:
+            yield f"{here} imports {name} outside addon/host"
+        if top in HEAVY and (file.module[:1] != ("server",) or plain):
+            yield f"{here} imports {name}, which belongs to the worker's models"
+        known = top in sys.stdlib_module_names or top in BLENDER | HEAVY | OURS
+        if in_wire and (top in NOT_ON_THE_WIRE or not (known or top == "numpy")):
+            yield f"{here} imports {name} on the wire"
+        if file.module[:1] in {("addon",), ()} and not (known or top in IN_BLENDERS_PYTHON):
+            yield f"{here} imports {name}, which Blender's Python may not have"
+
+
+def when_imported(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements that run when the module is imported; not those under ``if TYPE_CHECKING``."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            yield from when_imported(node.orelse)
+            continue
+        yield node
+        yield from when_imported(ast.iter_child_nodes(node))
+
+
+def zmq_is_loaded_late(file: Source) -> Iterator[str]:
+    """Loaded on enabling, its library could not be replaced by an update on Windows (R20)."""
+    if file.module[:1] not in {("addon",), ()}:
+        return
+    at_import = {id(node) for node in when_imported(file.tree.body)}
+    for name, node in foreign_imports(file):
+        if name.split(".")[0] == "zmq" and id(node) in at_import:
+            yield f"{file.path}:{node.lineno} imports zmq when it is imported itself"
+
+
+# Calls --------------------------------------------------------------------------------------------------
+
+
+def known_as(file: Source) -> dict[str, str]:
+    """Local names of imported things: {"np": "numpy", "read": "torch.load"}."""
+    names = {"eval": "builtins.eval", "exec": "builtins.exec"}
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                names[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def dotted(node: ast.AST, names: dict[str, str]) -> str:
+    """The full name of ``a.b.c``, through the file's imports; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, node.id)
+    if isinstance(node, ast.Attribute):
+        base = dotted(node.value, names)
+        return f"{base}.{node.attr}" if base else ""
+    return ""
+
+
+def banned_calls(file: Source) -> Iterator[str]:
+    names = known_as(file)
+    for name, node in foreign_imports(file):
+        if name.split(".")[0] in BANNED_MODULES:
+            yield f"{file.path}:{node.lineno} imports {name}"
+    for node in ast.walk(file.tree):
+        found = ""
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = dotted(node, names)
+            by_name = name in BY_NAME and file.path not in MAY_IMPORT_BY_NAME
+            if name in BANNED_CALLS or by_name or getattr(node, "attr", "") in BANNED_ATTRIBUTES:
+                found = name or node.attr  # type: ignore[union-attr]
+        elif isinstance(node, ast.keyword):
+            value = node.value.value if isinstance(node.value, ast.Constant) else "something"
+            if node.arg == "trust_remote_code" or (
+                node.arg in {"shell", "allow_pickle"} and value is not False
+            ):
+                found = node.arg
+        elif isinstance(node, ast.Constant) and node.value == "trust_remote_code":
+            found = str(node.value)
+        if found:
+            yield f"{file.path}:{node.lineno} uses {found}"  # type: ignore[attr-defined]
+
+
+# Exceptions ---------------------------------------------------------------------------------------------
+
+BROAD = {"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"}
+
+
+def with_names(tree: ast.AST, around: tuple[str, ...] = ()) -> Iterator[tuple[str, ast.AST]]:
+    """Every node with the qualified name of the function around it."""
+    for node in ast.iter_child_nodes(tree):
+        yield ".".join(around), node
+        inner = (
+            (*around, node.name)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            else around
+        )
+        yield from with_names(node, inner)
+
+
+def is_broad(kind: ast.expr | None) -> bool:
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(k is None or dotted(k, {}) in BROAD for k in kinds)
+
+
+def raises_again(handler: ast.ExceptHandler) -> bool:
+    """It only tidies up: the last statement lets the exception go on."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
+def logs_a_traceback(handler: ast.ExceptHandler) -> bool:
+    calls = [node.func for node in ast.walk(handler) if isinstance(node, ast.Call)]
+    return any(
+        isinstance(f, ast.Attribute) and f.attr in {"exception", "format_exc", "print_exc"} for f in calls
+    )
+
+
+def suppresses_everything(call: ast.Call) -> bool:
+    return dotted(call.func, {}).split(".")[-1] == "suppress" and any(map(is_broad, call.args))
+
+
+def broad_handlers(file: Source) -> Iterator[str]:
+    for around, node in with_names(file.tree):
+        if isinstance(node, ast.Call) and suppresses_everything(node):
+            yield f"{file.path}:{node.lineno} suppresses everything"
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        here = f"{file.path}:{node.lineno}"
+        if all(isinstance(s, ast.Pass) or ast.unparse(s) == "..." for s in node.body):
+            yield f"{here} swallows an error; contextlib.suppress says it on purpose"
+        if node.type is None:
+            yield f"{here} has a bare except"
+        elif is_broad(node.type) and not raises_again(node):
+            if f"{file.path}:{around}" not in ROOTS:
+                yield f"{here} catches everything in {around or 'the module'}, which is no root"
+            elif not logs_a_traceback(node):
+                yield f"{here} catches everything without logging the traceback"
+
+
+def has_the_licence_line(file: Source) -> Iterator[str]:
+    if not file.text.startswith("# SPDX-License-Identifier: GPL-3.0-or-later\n"):
+        yield f"{file.path} does not begin with the SPDX line"
+
+
+def says_what_it_owns(file: Source) -> Iterator[str]:
+    if not ast.get_docstring(file.tree):
+        yield f"{file.path} has no docstring"
+
+
+RULES: list[Rule] = [
+    import_walls,
+    imports_of_ours_are_relative,
+    third_parties,
+    zmq_is_loaded_late,
+    banned_calls,
+    broad_handlers,
+    has_the_licence_line,
+    says_what_it_owns,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule(rule: Rule) -> None:
+    assert not [violation for file in files() for violation in rule(file)]
+
+
+def test_the_roots_exist() -> None:
+    """A name that is gone would let a new broad handler in under it."""
+    handlers = {
+        f"{file.path}:{around}"
+        for file in files()
+        for around, node in with_names(file.tree)
+        if isinstance(node, ast.ExceptHandler) and is_broad(node.type)
+    }
+    assert handlers >= ROOTS
+
+
+def test_jobs_hold_nothing_of_blender() -> None:
+    """R13: jobs outlive undo and file loads, which references into Blender do not."""
+    jobs = next(file for file in files() if file.path == "addon/jobs.py")
+    assert not {name for name, _ in foreign_imports(jobs)} & BLENDER
+    assert "bpy" not in {node.id for node in ast.walk(jobs.tree) if isinstance(node, ast.Name)}
+
+
+def packages_in_the_tree() -> set[str]:
+    folders = {Path(file.path).parent for file in files()}
+    return {".".join(("footfall", *folder.parts)) for folder in folders}
+
+
+def test_pyproject_lists_every_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    listed = project["tool"]["setuptools"]["packages"]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == packages_in_the_tree()
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    folders = {Path(file.path).parent for file in files()}
+    assert not [folder for folder in folders if not (ROOT / folder / "__init__.py").is_file()]
+
+
+# Each rule meets what it is for, and something close by that is fine. --------------------------------------
+
+HEAD = '# SPDX-License-Identifier: GPL-3.0-or-later\n"""Planted."""\n'
+PLANTED: list[tuple[Rule, str, str]] = [
+    (import_walls, "addon/wire/codec.py", "from .. import jobs"),
+    (import_walls, "addon/wire/codec.py", "from ... import __version__"),
+    (import_walls, "addon/wire/__init__.py", "from ..host import pump"),
+    (import_walls, "addon/client.py", "from .host import pump"),
+    (import_walls, "addon/client.py", "from . import host"),
+    (import_walls, "addon/client.py", "def f():\n    from ..server import engine"),
+    (import_walls, "addon/host/pump.py", "from ...server import control"),
+    (import_walls, "addon/host/pump.py", "from ...cli import demo"),
+    (import_walls, "server/engine.py", "from ..addon import client"),
+    (import_walls, "server/engine.py", "from ..addon.host import pump"),
+    (import_walls, "server/engine.py", "from ..cli import demo"),
+    (import_walls, "server/engine.py", "from .pipeline import FoleyPipeline"),
+    (import_walls, "server/engine.py", "from . import models"),
+    (import_walls, "server/transport.py", "from .sampling import solvers"),
+    (import_walls, "server/pipeline.py", "from .engine import Engine"),
+    (import_walls, "server/models/clip.py", "from ..pipeline import FoleyPipeline"),
+    (import_walls, "server/models/clip.py", "from .. import sound"),
+    (import_walls, "server/sampling/solvers.py", "from ..models import clip"),
+    (import_walls, "server/sampling/solvers.py", "from ..control import JobControl"),
+    (import_walls, "server/sound/layers.py", "from ..sampling import windows"),
+    (import_walls, "server/pipeline.py", "from .train import loops"),
+    (import_walls, "cli/demo.py", "from ..addon.host import pump"),
+    (import_walls, "__init__.py", "from . import server"),
+    (imports_of_ours_are_relative, "server/engine.py", "import footfall.addon.wire"),
+    (imports_of_ours_are_relative, "server/engine.py", "from footfall import addon"),
+    (imports_of_ours_are_relative, "addon/client.py", "from addon.wire import codec"),
+    (imports_of_ours_are_relative, "addon/client.py", "import bl_ext.user_default.footfall"),
+    (third_parties, "addon/client.py", "import bpy"),
+    (third_parties, "addon/client.py", "def f():\n    from bpy.app import timers"),
+    (third_parties, "addon/__init__.py", "import mathutils"),
+    (third_parties, "server/pipeline.py", "import bpy"),
+    (third_parties, "cli/demo.py", "import bpy"),
+    (third_parties, "cli/demo.py", "import torch.nn as nn"),
+    (third_parties, "addon/host/pump.py", "from torch import nn"),
+    (third_parties, "addon/frames.py", "import transformers"),
+    (third_parties, "server/engine.py", "import torch"),
+    (third_parties, "server/__main__.py", "def f():\n    import diffusers"),
+    (third_parties, "addon/wire/codec.py", "import zmq"),
+    (third_parties, "addon/wire/codec.py", "import msgpack"),
+    (third_parties, "addon/wire/liveness.py", "import time"),
+    (third_parties, "addon/wire/auth.py", "from threading import Lock"),
+    (third_parties, "addon/folders.py", "import platformdirs"),
+    (third_parties, "__init__.py", "import rich"),
+    (zmq_is_loaded_late, "addon/client.py", "import zmq"),
+    (
+        zmq_is_loaded_late,
+        "addon/client.py",
+        "try:\n    from zmq import Context\nexcept ImportError:\n    raise",
+    ),
+    (zmq_is_loaded_late, "addon/host/pump.py", "class A:\n    import zmq.auth"),
+    (banned_calls, "server/engine.py", "import pickle"),
+    (banned_calls, "server/engine.py", "def f():\n    from pickle import loads"),
+    (banned_calls, "server/engine.py", "import marshal as m"),
+    (banned_calls, "server/engine.py", "import shelve"),
+    (banned_calls, "server/engine.py", "socket.recv_pyobj()"),
+    (banned_calls, "server/engine.py", "self.sockets[0].send_pyobj(1)"),
+    (banned_calls, "server/engine.py", "eval('1')"),
+    (banned_calls, "server/engine.py", "run = exec"),
+    (banned_calls, "server/engine.py", "import builtins\nbuiltins.eval('1')"),
+    (banned_calls, "server/engine.py", "import numpy as np\nnp.load('x')"),
+    (banned_calls, "server/engine.py", "from numpy import load as read\nread('x')"),
+    (banned_calls, "server/models/clip.py", "import torch\ntorch.load('x', weights_only=True)"),
+    (banned_calls, "server/models/clip.py", "from torch import hub\nhub.load('x')"),
+    (banned_calls, "server/models/clip.py", "import yaml\nyaml.load(f)"),
+    (banned_calls, "server/models/clip.py", "f(trust_remote_code=False)"),
+    (banned_calls, "server/models/clip.py", "options = {'trust_remote_code': True}"),
+    (banned_calls, "server/models/clip.py", "f(allow_pickle=flag)"),
+    (banned_calls, "addon/client.py", "import subprocess\nsubprocess.run('ls', shell=True)"),
+    (banned_calls, "addon/client.py", "import os\nos.system('ls')"),
+    (banned_calls, "addon/client.py", "__import__('bpy')"),
+    (banned_calls, "addon/client.py", "from importlib import import_module\nimport_module('bpy')"),
+    (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept Exception:\n    log.exception('x')"),
+    (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept (ValueError, BaseException):\n    g()"),
+    (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept:\n    raise"),
+    (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept ValueError:\n    pass"),
+    (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept ValueError:\n    ..."),
+    (broad_handlers, "addon/jobs.py", "import contextlib\nwith contextlib.suppress(Exception):\n    f()"),
+    (
+        broad_handlers,
+        "addon/jobs.py",
+        "from contextlib import suppress\nwith suppress(OSError, Exception):\n    f()",
+    ),
+    (
+        broad_handlers,
+        "addon/host/pump.py",
+        "def tick():\n    try:\n        f()\n    except Exception:\n        g()",
+    ),
+    (
+        broad_handlers,
+        "addon/host/pump.py",
+        "def other():\n    try:\n        f()\n    except Exception:\n        log.exception('x')",
+    ),
+    (has_the_licence_line, "addon/jobs.py", ""),
+    (says_what_it_owns, "addon/jobs.py", "x = 1"),
+]
+FINE: list[tuple[str, str]] = [
+    (
+        "addon/wire/codec.py",
+        "import json\nimport numpy as np\nfrom . import limits\nfrom .errors import WireError",
+    ),
+    ("addon/client.py", "def f():\n    import zmq"),
+    ("addon/client.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import zmq"),
+    ("addon/client.py", "from .wire import codec\nfrom .. import __version__"),
+    ("addon/__init__.py", "def register():\n    from .host import registration"),
+    ("addon/host/pump.py", "import bpy\nfrom mathutils import Vector\nfrom ..client import JobClient"),
+    ("server/transport.py", "import zmq\nfrom ..addon.wire import codec\nfrom .engine import Engine"),
+    ("server/__main__.py", "def f():\n    from .pipeline import FoleyPipeline"),
+    (
+        "server/pipeline.py",
+        "import torch\nfrom .control import JobControl\nfrom .models import clip\nfrom . import sound",
+    ),
+    ("server/models/clip.py", "import torch\nmodel.eval()\nnet.load(x)\nfrom .bundle import Bundle"),
+    ("server/train/loops.py", "from ..models import clip\nfrom ..sound import layers"),
+    ("cli/demo.py", "from ..addon import options\nfrom ..server.models import registry\nimport rich"),
+    ("__init__.py", "def register():\n    from . import addon"),
+    ("addon/jobs.py", "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
+    ("addon/jobs.py", "import contextlib\nwith contextlib.suppress(OSError):\n    f()"),
+    (
+        "addon/host/pump.py",
+        "def tick():\n    try:\n        f()\n    except Exception:\n        log.exception('x')",
+    ),
+    ("addon/client.py", "import subprocess\nsubprocess.run(['ls'], shell=False)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "text"), PLANTED, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_a_planted_violation_is_found(rule: Rule, path: str, text: str) -> None:
+    head = {has_the_licence_line: "", says_what_it_owns: HEAD.splitlines()[0] + "\n"}.get(rule, HEAD)
+    assert list(rule(source(path, head + text)))
+
+
+@pytest.mark.parametrize(("path", "text"), FINE)
+def test_what_is_fine_passes_every_rule(path: str, text: str) -> None:
+    assert not [violation for rule in RULES for violation in rule(source(path, HEAD + text + "\n"))]
+
+
+def test_every_rule_meets_a_violation() -> None:
+    assert {rule for rule, _, _ in PLANTED} == set(RULES)
+
+
+def test_the_walk_sees_the_tree() -> None:
+    """Guards the rules against an empty list of files."""
+    paths = {file.path for file in files()}
+    assert {"__init__.py", "addon/wire/codec.py", "addon/host/__init__.py", "server/control.py"} <= paths
