@@ -64,10 +64,11 @@ class Endings:
 
     def keep(self, ending: Ending) -> None:
         """Until ``received``."""
+        self._forget(ending.job_id)
         self._kept[ending.job_id] = ending
         self._bytes += _nbytes(ending)
         while len(self._kept) > 1 and (len(self._kept) > self._most or self._bytes > self._most_bytes):
-            self._bytes -= _nbytes(self._kept.popitem(last=False)[1])
+            self._forget(next(iter(self._kept)))
 
     def get(self, job_id: str) -> Ending | None:
         """The ending of that job, if it is still kept."""
@@ -79,10 +80,8 @@ class Endings:
 
     def received(self, job_id: str) -> None:
         """The add-on has it: forget all but the number. An unknown number changes nothing."""
-        ending = self._kept.pop(job_id, None)
-        if ending is None:
+        if not self._forget(job_id):
             return
-        self._bytes -= _nbytes(ending)
         self._received[job_id] = None
         if len(self._received) > self._most_ids:
             self._received.popitem(last=False)
@@ -90,6 +89,12 @@ class Endings:
     def was_received(self, job_id: str) -> bool:
         """Told, acknowledged and forgotten."""
         return job_id in self._received
+
+    def _forget(self, job_id: str) -> bool:
+        ending = self._kept.pop(job_id, None)
+        if ending is not None:
+            self._bytes -= _nbytes(ending)
+        return ending is not None
 
 
 def _nbytes(ending: Ending) -> int:
