@@ -128,7 +128,7 @@ def moved(strip: PlannedStrip, shot: Shot, rate: Rate, start_frame: Fraction) ->
 
     Its WAV is written already, so only whole frames can be chosen: the nearest, off by half a frame at most.
     """
-    if rate == shot.rate and (start_frame - shot.start_frame).denominator == 1:
+    if rate.per_second == shot.rate.per_second and (start_frame - shot.start_frame).denominator == 1:
         return replace(strip, start=strip.start + int(start_frame - shot.start_frame))
     after_s = shot.rate.seconds(strip.start - shot.start_frame)
     length_s = Fraction(strip.samples, strip.rate_hz)

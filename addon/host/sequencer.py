@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Video Sequence Editor, and the only place that knows how it differs between Blender 4.2 and 5.2.
+
+New names are asked for first, since the old ones warn on 5.1 and later; ``hasattr`` decides, never a version
+number. Nothing here keeps a strip or a scene: undo frees them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..placement import Channel, PlannedStrip, Seat, seats
+from ..provenance import KEY, Story, read
+from ..timeline import Rate
+from ..wire.errors import BadInput, SaveError
+
+UUID_KEY = f"{KEY}_uuid"  # beside the story, so that finding a strip needs no JSON
+CHANNELS = 128
+_CACHES = (
+    "use_prefetch",
+    "use_cache_raw",
+    "use_cache_preprocessed",
+    "use_cache_composite",
+    "use_cache_final",
+)
+
+Span = tuple[int, int]  # first frame, first frame that is no longer part
+
+
+# Scene and editor
+
+
+def seq_scene(context: Any) -> Any:
+    """The scene whose sequencer the user sees; from 5.0 on it may differ from the active one, or be unset."""
+    return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def show_scene(context: Any, scene: Any) -> bool:
+    """Let an empty sequencer of the user's workspace show ``scene``; a choice that was made stays."""
+    workspace = context.workspace
+    if (
+        workspace is None
+        or not hasattr(workspace, "sequencer_scene")
+        or workspace.sequencer_scene is not None
+    ):
+        return False
+    workspace.sequencer_scene = scene
+    return True
+
+
+def find_scene(name: str, uid: int = 0) -> Any | None:
+    """The scene with this ``session_uid``, which survives undo and renaming but not loading; 0: by name."""
+    for scene in bpy.data.scenes:
+        if (scene.session_uid == uid) if uid else (scene.name == name and scene.library is None):
+            return scene
+    return None
+
+
+def scene_rate(scene: Any) -> Rate:
+    """The frame rate of ``scene``, exactly."""
+    return Rate(scene.render.fps, scene.render.fps_base)
+
+
+def require_editable(scene: Any) -> None:
+    """Raises BadInput for a scene whose strips would not be saved with this file."""
+    if scene.library is not None or scene.override_library is not None:
+        raise BadInput(
+            f"The scene “{scene.name}” is linked from another file and cannot be changed here; "
+            "open that file, or place the sound into a scene of this one."
+        )
+
+
+def ensure_editor(scene: Any) -> Any:
+    """The sequence editor of ``scene``, made if there is none. Raises BadInput for a linked scene."""
+    require_editable(scene)
+    return scene.sequence_editor if scene.sequence_editor is not None else scene.sequence_editor_create()
+
+
+# Strips
+
+
+def strips(holder: Any) -> Any:
+    """The strips at the top of an editor, or directly in a meta strip."""
+    # Never `a.strips or a.sequences`: an empty collection is false.
+    return holder.strips if hasattr(holder, "strips") else holder.sequences
+
+
+def all_strips(scene: Any) -> list[Any]:
+    """Every strip of ``scene``, those inside metas too; empty without an editor."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
+
+
+def shown_strips(scene: Any) -> list[Any]:
+    """What the user sees in the sequencer: the inside of a meta that is open, else the top."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(strips(editor.meta_stack[-1] if len(editor.meta_stack) else editor))
+
+
+def span(strip: Any) -> Span:
+    """First frame, and first frame after ``strip``."""
+    if hasattr(strip, "left_handle"):
+        return int(strip.left_handle), int(strip.right_handle)
+    return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def set_span(strip: Any, first: int, end: int) -> None:
+    """Trim ``strip`` to begin at ``first`` and end before ``end``; its content stays where it is."""
+    if end <= first:
+        raise BadInput("A strip needs at least one frame.")
+    before = span(strip)
+    names = ("left_handle", "right_handle")
+    if not hasattr(strip, "left_handle"):
+        names = ("frame_final_start", "frame_final_end")
+    # Never let the start pass the end on the way.
+    order = [(names[1], end), (names[0], first)] if end > before[0] else [(names[0], first), (names[1], end)]
+    for name, value in order:
+        setattr(strip, name, value)
+
+
+def selected_spans(scene: Any) -> list[Span]:
+    """The spans of the strips that are selected where the user looks."""
+    return [span(strip) for strip in shown_strips(scene) if strip.select]
+
+
+def strips_between(scene: Any, first: int, end: int) -> list[Any]:
+    """Top strips that have a frame in common with ``first`` up to but not including ``end``."""
+    editor = scene.sequence_editor
+    found = [] if editor is None else list(strips(editor))
+    return [strip for strip in found if span(strip)[0] < end and first < span(strip)[1]]
+
+
+# Channels
+
+
+def channels(editor: Any) -> list[Channel]:
+    """The channels 1 to 128 as they are now."""
+    spans: dict[int, list[Span]] = {}
+    for strip in strips(editor):
+        spans.setdefault(int(strip.channel), []).append(span(strip))
+    words = bpy.app.translations.pgettext_data("Channel %d")
+    found = []
+    for number in range(1, min(CHANNELS, len(editor.channels) - 1) + 1):
+        channel = editor.channels[number]
+        given = {f"Channel {number}", words.replace("%d", str(number))}
+        found.append(
+            Channel(
+                number=number,
+                name=channel.name,
+                unnamed=channel.name in given,
+                locked=channel.lock,
+                muted=channel.mute,
+                spans=tuple(spans.get(number, ())),
+            )
+        )
+    return found
+
+
+def free_channel(editor: Any, first: int, end: int, preferred: int = 1) -> int:
+    """The channel nearest to ``preferred`` that can take a strip there. Raises BadInput when all are full."""
+    room = [
+        channel.number
+        for channel in channels(editor)
+        if not channel.locked and all(e <= first or end <= s for s, e in channel.spans)
+    ]
+    if not room:
+        raise BadInput(
+            f"No channel has room from frame {first} to {end}: all are full or locked. "
+            "Free one and place the sound again."
+        )
+    return min(room, key=lambda number: (abs(number - preferred), number))
+
+
+def take_seats(editor: Any, wanted: Iterable[PlannedStrip]) -> list[Seat]:
+    """Seats for ``wanted`` among what is there now. Raises BadInput when there is no room."""
+    return seats(wanted, channels(editor))
+
+
+# Sound strips
+
+
+def add_sound(scene: Any, path: Path, strip: PlannedStrip, seat: Seat, story: str) -> Any:
+    """Make the strip that ``strip`` plans, on the channel of ``seat``, and prove that it is there.
+
+    Raises SaveError when the file is not a sound (Blender itself would add a silent strip), BadInput when
+    Blender refuses.
+    """
+    editor = ensure_editor(scene)
+    if not path.is_file() or path.stat().st_size == 0:
+        raise SaveError(f"The sound file {path} is gone; generate it again.")
+    made = _new_sound(editor, path, strip, seat)
+    if made.sound is None or made.sound.samplerate == 0 or made.sound.channels == "INVALID":
+        _discard(editor, made)
+        raise SaveError(f"Blender cannot read the sound file {path}; generate it again.")
+    made[UUID_KEY], made[KEY] = strip.uuid, story
+    made.color_tag = strip.color
+    made.mute = not strip.audible
+    made.select = False  # the user's selection is the user's
+    _, end = span(made)
+    if end > strip.end:  # the scene's rate has changed since the room was looked for
+        set_span(made, strip.start, strip.end)
+    if seat.name:
+        editor.channels[seat.channel].name = seat.name
+    return made
+
+
+def _new_sound(editor: Any, path: Path, strip: PlannedStrip, seat: Seat) -> Any:
+    """Plainly first; inside a sequencer's area where that had no effect, as some report of timers in 5.x."""
+    for context in (contextlib.nullcontext(), _sequencer_area()):
+        with context:
+            try:
+                made = strips(editor).new_sound(strip.name, stored_path(path), seat.channel, strip.start)
+            except RuntimeError as error:
+                raise BadInput(
+                    "Blender could not add the sound strip; copy the details and report them.", str(error)
+                ) from error
+            if made is not None and strips(editor).get(made.name) == made:
+                return made
+    raise BadInput("Blender did not keep the sound strip; open a Sequencer and place the sound again.")
+
+
+@contextlib.contextmanager
+def _sequencer_area() -> Iterator[None]:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "SEQUENCE_EDITOR":
+                with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
+                    yield
+                return
+    yield
+
+
+def remove(scene: Any, uuids: set[str]) -> None:
+    """Take the top strips with these UUIDs away, and their sound if nothing else plays it."""
+    editor = scene.sequence_editor
+    if editor is not None:
+        for strip in [strip for strip in strips(editor) if uuid_of(strip) in uuids]:
+            _discard(editor, strip)
+
+
+def _discard(editor: Any, strip: Any) -> None:
+    sound = strip.sound
+    strips(editor).remove(strip)
+    if sound is not None and sound.users == 0:
+        bpy.data.sounds.remove(sound)
+
+
+def stored_path(path: Path) -> str:
+    """``path`` as the .blend keeps it: relative when it lies below it, so that both can move together."""
+    folder = os.path.dirname(bpy.data.filepath)
+    if folder and path.is_relative_to(folder):
+        return bpy.path.relpath(str(path))
+    return str(path)
+
+
+@contextlib.contextmanager
+def undisturbed(scene: Any) -> Iterator[None]:
+    """Prefetch and caches off while strips change: the prefetching thread would read what changes."""
+    editor = scene.sequence_editor
+    running = editor is not None and getattr(editor, "use_prefetch", False)
+    on = [name for name in _CACHES if running and getattr(editor, name, False)]
+    for name in on:
+        setattr(editor, name, False)
+    try:
+        yield
+    finally:
+        for name in on:
+            setattr(editor, name, True)
+
+
+# Finding ours again
+
+
+def uuid_of(strip: Any) -> str:
+    """The UUID that we gave ``strip``, or ""."""
+    found = strip.get(UUID_KEY, "")
+    return found if isinstance(found, str) else ""
+
+
+def find(scene: Any, uuid: str) -> list[Any]:
+    """The strips with this UUID, inside metas too; more than one when the user has copied it."""
+    return [strip for strip in all_strips(scene) if uuid_of(strip) == uuid]
+
+
+def story_of(strip: Any) -> Story | None:
+    """The story of ``strip``, or None when it is not ours."""
+    return read(strip.get(KEY))
+
+
+# Media
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """Where a strip's content comes from. ``kind``: MOVIE, IMAGE, SOUND or SCENE; ``missing``: of ``paths``.
+
+    ``start``: frame of the timeline at which the content's own first frame would lie.
+    """
+
+    kind: str
+    start: Fraction
+    paths: tuple[Path, ...] = ()
+    missing: tuple[Path, ...] = ()
+    scene_name: str = ""
+
+
+def media(strip: Any) -> Media | None:
+    """What ``strip`` plays, or None for effects, text, colours and metas."""
+    paths: tuple[Path, ...] = ()
+    scene_name = ""
+    if strip.type == "MOVIE":
+        paths = (_absolute(strip, strip.filepath),)
+    elif strip.type == "IMAGE":
+        names = dict.fromkeys(element.filename for element in strip.elements)
+        paths = tuple(_absolute(strip, os.path.join(strip.directory, name)) for name in names)
+    elif strip.type == "SOUND":
+        paths = () if strip.sound is None else (_absolute(strip.sound, strip.sound.filepath),)
+    elif strip.type == "SCENE":
+        scene_name = "" if strip.scene is None else strip.scene.name
+    else:
+        return None
+    packed = strip.type == "SOUND" and strip.sound is not None and strip.sound.packed_file is not None
+    missing = () if packed else tuple(path for path in paths if not path.is_file())
+    start = strip.content_start if hasattr(strip, "content_start") else strip.frame_start
+    return Media(kind=strip.type, start=Fraction(start), paths=paths, missing=missing, scene_name=scene_name)
+
+
+def _absolute(owner: Any, path: str) -> Path:
+    block = owner if isinstance(owner, bpy.types.ID) else owner.id_data
+    return Path(bpy.path.abspath(path, library=block.library))
