@@ -159,6 +159,14 @@ class Bundle:
             stamps[path] = mark
             _write_stamps(self.root, stamps)
 
+    def remembers(self, finding: str) -> bool:
+        """Whether ``remember`` noted this finding about this very bundle."""
+        return _read_stamps(self.root).get(finding) == self.sha256
+
+    def remember(self, finding: str) -> None:
+        """Notes that a costly check across files went well. It counts until ``bundle.toml`` changes."""
+        _write_stamps(self.root, _read_stamps(self.root) | {finding: self.sha256})
+
     def verify(self, tick: Ticker | None = None) -> None:
         """Hashes every file anew. Raises ModelMissing, ModelRefused for the first that is wrong."""
         self.check(*sorted(self.files), tick=tick, again=True)
@@ -296,6 +304,8 @@ def _read_stamps(root: Path) -> dict[str, Any]:
 
 
 def _write_stamps(root: Path, stamps: Mapping[str, Any]) -> None:
+    if root == STARTER_ROOT:
+        return  # it is small, and its folder is the program's
     try:
         (root / _STAMP).write_text(json.dumps(stamps), encoding="utf-8")
     except OSError as error:

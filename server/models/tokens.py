@@ -38,7 +38,7 @@ class Tokens:
     """Texts to token ids by the rules of one tokenizer file."""
 
     def __init__(self, path: Path, *, limit: int, vocabulary: int) -> None:
-        """``limit``: tokens kept of a text, ends included; ``vocabulary``: the model's. Raises ModelRefused."""
+        """``limit``: tokens kept of a text; ``vocabulary``: size of the model's. Raises ModelRefused."""
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(path))

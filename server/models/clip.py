@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CLIP, which looks at the pictures: open_clip's model from a bundle's ``clip`` part.
+
+Embeddings are returned as the model gives them, not normalised, because V2A-Mapper averages them that way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...addon.wire.errors import ModelRefused
+from ..control import JobControl
+from .bundle import Bundle, SpaceId
+from .device import memory_guard
+from .tokens import Tokens
+from .weights import load_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+FRAMES_AT_ONCE = 32
+TEXTS_AT_ONCE = 64
+SHOTS_REMEMBERED = 16
+Tokenize = Callable[[Sequence[str]], np.ndarray]
+_MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
+_TOKENIZER = "clip/tokenizer.json"
+
+
+class ClipEncoder:
+    """Pictures and texts to CLIP's space. ``space`` names it; ``looked_at`` counts the frames really
+    computed.
+    """
+
+    def __init__(self, model: Any, tokenize: Tokenize, config: dict[str, Any]) -> None:
+        """``tokenize``: texts to (N, context length) int64. Use ``load``."""
+        import torch
+
+        prepare = config.get("preprocess_cfg", {})
+        self._model = model
+        self._tokenize = tokenize
+        self._device = next(model.parameters()).device
+        self._dtype = next(model.parameters()).dtype
+        self._size = int(config["model_cfg"]["vision_cfg"]["image_size"])
+        # Resizing with anti-aliasing stays on the CPU for Apple's GPU, whose support for it is recent.
+        self._resizes_on = torch.device("cpu") if self._device.type == "mps" else self._device
+        self._mean = torch.tensor(prepare.get("mean"), device=self._resizes_on).view(1, 3, 1, 1)
+        self._std = torch.tensor(prepare.get("std"), device=self._resizes_on).view(1, 3, 1, 1)
+        self._shots: OrderedDict[bytes, Tensor] = OrderedDict()
+        self.space = SpaceId(name="", sha256="")
+        self.looked_at = 0
+
+    @classmethod
+    def load(cls, bundle: Bundle, device: torch.device, dtype: torch.dtype) -> ClipEncoder:
+        """Raises ModelMissing, ModelRefused, OutOfMemory."""
+        import open_clip
+
+        config = bundle.config("clip")
+        model_config = config.get("model_cfg")
+        if not isinstance(model_config, dict) or not set(model_config) <= _MODEL_KEYS:
+            raise ModelRefused(f"The CLIP of {bundle.title} is of an unknown kind; choose another model.")
+        nested = [model_config.get("vision_cfg"), model_config.get("text_cfg")]
+        if any(not isinstance(part, dict) or any("_model_name" in key for key in part) for part in nested):
+            raise ModelRefused(
+                f"The CLIP of {bundle.title} wants parts from elsewhere; choose another model."
+            )
+        with memory_guard(device, "CLIP"):
+            try:
+                model = load_weights(
+                    lambda: open_clip.CLIP(**model_config), bundle.weights("clip"), device=device, dtype=dtype
+                )
+                encoder = cls(model, _tokenizer(bundle, model_config["text_cfg"]), config)
+            except (TypeError, KeyError, ValueError) as error:
+                raise ModelRefused(
+                    f"The CLIP of {bundle.title} has a damaged configuration; pull it again.", repr(error)
+                ) from error
+        encoder.space = bundle.clip_space
+        return encoder
+
+    def encode_images(self, frames: np.ndarray, control: JobControl | None = None) -> Tensor:
+        """(T, H, W, 3) uint8 sRGB to (T, 512) float32 on the CPU, one row per frame.
+
+        A shot that was seen before, with the same pixels, costs nothing but reading them. The memory is by
+        shot and not by frame because the last bits of a row depend on which frames were computed with it.
+        """
+        import torch
+
+        if not len(frames):
+            return torch.zeros(0, self._model.visual.output_dim)
+        key = _content(frames)
+        if key in self._shots:
+            self._shots.move_to_end(key)
+            return self._shots[key].clone()
+        rows = []
+        with torch.inference_mode(), memory_guard(self._device, "looking at the pictures"):
+            for start in range(0, len(frames), FRAMES_AT_ONCE):
+                if control:
+                    control.check()
+                    control.progress("looking", start / len(frames))
+                rows.append(self._model.encode_image(self.prepare(frames[start : start + FRAMES_AT_ONCE])))
+            found = torch.cat(rows).float().cpu().clone()
+        self.looked_at += len(frames)
+        self._shots[key] = found
+        if len(self._shots) > SHOTS_REMEMBERED:
+            self._shots.popitem(last=False)
+        return found.clone()
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts to (N, 512) float32 on the CPU; longer ones are cut at CLIP's 77 tokens."""
+        import torch
+
+        rows = [torch.zeros(0, self._model.visual.output_dim)]
+        with torch.inference_mode(), memory_guard(self._device, "reading the words"):
+            for start in range(0, len(texts), TEXTS_AT_ONCE):
+                ids = torch.from_numpy(self._tokenize(texts[start : start + TEXTS_AT_ONCE])).to(self._device)
+                rows.append(self._model.encode_text(ids).float().cpu())
+        return torch.cat(rows).clone()
+
+    def prepare(self, frames: np.ndarray) -> Tensor:
+        """(T, H, W, 3) uint8 to (T, 3, S, S) as the model wants it: short side to S, middle cut out,
+        normalised.
+        """
+        import torch
+
+        pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(self._resizes_on)
+        pixels = pixels.permute(0, 3, 1, 2).float()
+        height, width = pixels.shape[-2:]
+        size, short = self._size, min(height, width)
+        if short != size:
+            # The long side is rounded down and the middle half to even, as in torchvision's transforms.
+            height, width = size * height // short, size * width // short
+            pixels = torch.nn.functional.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
+            pixels = pixels.round().clamp(0, 255)  # as if the picture had been resized and stored
+        top, left = round((height - size) / 2), round((width - size) / 2)
+        pixels = pixels[..., top : top + size, left : left + size].div(255)
+        return pixels.sub(self._mean).div(self._std).to(self._device, self._dtype)
+
+
+def _content(frames: np.ndarray) -> bytes:
+    digest = hashlib.blake2b(repr(frames.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(frames).data)
+    return digest.digest()
+
+
+def _tokenizer(bundle: Bundle, text_config: dict[str, Any]) -> Tokenize:
+    length, vocabulary = int(text_config["context_length"]), int(text_config["vocab_size"])
+    if _TOKENIZER in bundle.files:
+        bundle.check(_TOKENIZER)
+        tokens = Tokens(bundle.file(_TOKENIZER), limit=length, vocabulary=vocabulary)
+
+        def own(texts: Sequence[str]) -> np.ndarray:
+            ids, _ = tokens(texts)
+            return np.pad(ids, ((0, 0), (0, length - ids.shape[1])))
+
+        return own
+    from open_clip.tokenizer import SimpleTokenizer
+
+    simple = SimpleTokenizer(context_length=length)
+    if simple.vocab_size > vocabulary:
+        raise ModelRefused(f"The CLIP of {bundle.title} has no tokenizer of its own; pull the model again.")
+    return lambda texts: simple(list(texts)).numpy()
