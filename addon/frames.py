@@ -21,8 +21,8 @@ _ALPHA = ("ignore", "straight")
 def model_size(height: int, width: int, short: int = SHORT_SIDE, longest: int = LONG_SIDE) -> tuple[int, int]:
     """(height, width) for pictures of ``height`` x ``width`` square pixels: the short side becomes ``short``.
 
-    The aspect is kept, the long side is at most ``longest``, and nothing is enlarged, except that no side gets
-    smaller than the protocol's least.
+    The aspect is kept, the long side is at most ``longest``, and nothing is enlarged, except that no side
+    gets smaller than the protocol's least.
     """
     if height < 1 or width < 1:
         raise BadInput("The picture has no size; set a resolution in the output properties.")
@@ -37,12 +37,12 @@ def most_frames(height: int, width: int) -> int:
 
 
 class ShotFrames:
-    """The frames of one shot. ``frames``: (count, height, width, 3) uint8 sRGB, top row first, C-contiguous."""
+    """The frames of one shot. ``frames``: (count, height, width, 3) uint8 sRGB, top row first, contiguous."""
 
     def __init__(self, count: int, height: int, width: int) -> None:
         if not 0 < count <= most_frames(height, width):
             raise BadInput(
-                f"{count} pictures are too many for one shot; look at fewer per second or take a shorter range."
+                f"{count} pictures are too many for one shot; take fewer per second or a shorter range."
             )
         self.frames = np.empty((count, height, width, 3), np.uint8)
 
@@ -70,9 +70,9 @@ def to_model(
     """Write ``pixels`` into ``out``, each new pixel the average of the area that it covers.
 
     pixels: (H, W, 3 or 4), uint8 or float with 0..1 on display; ``linear``: floats are linear light;
-    ``bottom_up``: first row is the lowest, as GPUs give it; ``alpha`` "straight": over black, as the sequencer
-    shows it, "ignore": there is none or it is multiplied in already. out: (h, w, 3) uint8 sRGB, top row first.
-    Raises BadInput for pixels of another kind.
+    ``bottom_up``: first row is the lowest, as GPUs give it; ``alpha`` "straight": over black, as the
+    sequencer shows it, "ignore": there is none or it is multiplied in already. out: (h, w, 3) uint8 sRGB,
+    top row first. Raises BadInput for pixels of another kind.
     """
     _check(pixels, alpha)
     if bottom_up:
@@ -121,7 +121,9 @@ def _average(pixels: np.ndarray, height: int, width: int, *, straight: bool) -> 
 
 @lru_cache(maxsize=16)
 def _spans(size: int, target: int) -> tuple[tuple[int, int, np.ndarray], ...]:
-    """For each of ``target`` equal parts of ``size`` pixels: (first, end, how much of each pixel it covers)."""
+    """For each of ``target`` equal parts of ``size`` pixels: (first, end, how much of each pixel it
+    covers).
+    """
     spans = []
     for part in range(target):
         low, high = part * size / target, (part + 1) * size / target
@@ -136,4 +138,6 @@ def _spans(size: int, target: int) -> tuple[tuple[int, int, np.ndarray], ...]:
 def _encode(linear: np.ndarray) -> np.ndarray:
     """Linear light 0..1 to sRGB's curve (IEC 61966-2-1)."""
     linear = np.clip(linear, 0.0, 1.0)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(
+        np.float32
+    )

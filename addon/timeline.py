@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Frames, seconds and samples, exactly.
 
-Everything is a ``Fraction`` until the last step, so nothing drifts however long the shot is. Three conventions:
+Everything is a ``Fraction`` until the last step, so nothing drifts however long the shot is. Conventions:
 
-* The time of frame F is ``(F - first frame of the shot) / rate``: the moment at which F comes on screen. It stays
-  on screen until the time of F + 1, so a range from ``start`` to ``end`` lasts ``end - start + 1`` frames.
+* The time of frame F is ``(F - first frame of the shot) / rate``: the moment at which F comes on screen. It
+  stays on screen until the time of F + 1, so ``start`` to ``end`` lasts ``end - start + 1`` frames.
 * Time remapping (``frame_map_old/new``) changes which animation a frame shows, never when the frame is shown.
 * A frame step changes which frames a render writes, never when a frame is shown.
 """
@@ -83,7 +83,7 @@ def nearest(number: Fraction) -> int:
 
 
 def wire_seconds(seconds: Fraction) -> Fraction:
-    """``seconds`` with a denominator that a message may carry; off by less than 1e-9 s, and only for odd rates."""
+    """``seconds`` with a denominator that a message may carry; off by less than 1e-9 s, if at all."""
     return seconds.limit_denominator(_WIRE_DENOMINATOR)
 
 
@@ -128,7 +128,9 @@ class Remap:
 
     def __post_init__(self) -> None:
         if self.old <= 0 or self.new <= 0:
-            raise BadInput("The scene's time remapping holds a zero; set old and new to 100 to switch it off.")
+            raise BadInput(
+                "The scene's time remapping holds a zero; set old and new to 100 to switch it off."
+            )
 
     def animated(self, frame: Fraction | int) -> Fraction:
         """The place in the animation (as keyframes count) that ``frame`` of the timeline shows."""
@@ -142,7 +144,7 @@ class Remap:
 def sample_times(
     duration_s: Fraction, per_second: Fraction | float | int, most: int = limits.FRAMES
 ) -> list[Fraction]:
-    """Evenly spaced times at which to look at a shot, at least ``per_second``, at least 1 and at most ``most``.
+    """Evenly spaced times to look at a shot, at least ``per_second``, at least 1 and at most ``most``.
 
     The shot is cut into equal parts and each is looked at in its middle: a picture stands for the time around
     it, and a look at the start of each part would be early by half a part on average. Raises BadInput.
