@@ -7,6 +7,7 @@ Imports inside functions count too. Every rule is shown a planted violation belo
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -554,3 +555,18 @@ def test_the_walk_sees_the_tree() -> None:
     """Guards the rules against an empty list of files."""
     paths = {file.path for file in files()}
     assert {"__init__.py", "addon/wire/codec.py", "addon/host/__init__.py", "server/control.py"} <= paths
+
+
+def test_the_wire_names_its_modules() -> None:
+    from footfall.addon import wire
+
+    modules = {file.module[-1] for file in files() if file.module[:2] == WIRE and file.module != WIRE}
+    assert list(wire.__all__) == sorted(modules)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, footfall.addon.wire; print(*{'numpy', 'bpy', 'zmq', 'json'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == ""
