@@ -92,7 +92,7 @@ def measure(device: torch.device, dtype: torch.dtype, repeats: int = 3) -> float
     return best
 
 
-def title(device: torch.device) -> str:
+def describe(device: torch.device) -> str:
     """Name for the panel, as "CUDA: RTX 4070" or "CPU"."""
     import torch
 
@@ -175,7 +175,7 @@ def memory_guard(device: torch.device, doing: str) -> Iterator[None]:
         return
     empty_cache(device)  # outside of the handler: the traceback held on to the tensors
     raise OutOfMemory(
-        f"There is not enough memory on {title(device)} for {doing}; "
+        f"There is not enough memory on {describe(device)} for {doing}; "
         "choose fewer takes, a shorter shot or a smaller model, or close other programs.",
         said[:4000],
     )
