@@ -80,6 +80,7 @@ class Dispatcher:
         self._waiting: dict[str, FoleyRequest] = {}
         self._flight: _Flight | None = None
         self._ended: dict[str, str] = {}  # job id -> "done" or the code of its failure
+        self._told: set[str] = set()  # jobs of which this run of the worker knows; it answers each id once
         self._budget = RetryBudget()
         self._up = False
         self.pings = 0  # number of the last ping in the outbox or sent
@@ -95,6 +96,8 @@ class Dispatcher:
             return
         if self._ended.get(job_id) == "done":
             self._fail(job_id, "bad_input", "This job has its sound already; start a new one.")
+        elif job_id in self._told:
+            self._fail(job_id, "bad_input", "This job has ended already; start a new one.")
         elif self._budget.spent(job_id):
             self._fail(job_id, "worker_died", _POISON)
         elif len(self._waiting) >= WAITING_JOBS:
@@ -138,6 +141,7 @@ class Dispatcher:
     def worker_up(self) -> None:
         """A fresh worker is ready."""
         self._up = True
+        self._told.clear()
         self.outbox.clear()
         self.pings = 0
 
@@ -145,6 +149,7 @@ class Dispatcher:
         """The worker has exited, or is about to because we asked (``asked``: its job is not to blame)."""
         self._up = False
         self.kill_wanted = ""
+        self._told.clear()
         self.outbox.clear()
         flight, self._flight = self._flight, None
         if flight is None:
@@ -152,14 +157,13 @@ class Dispatcher:
         if flight.cancel_at is not None:
             self._end_cancelled(flight)
             return
-        if not asked:
-            self._budget.blame(flight.job_id)
-        if self._budget.spent(flight.job_id):
-            self._fail(flight.job_id, "worker_died", _POISON, f"{reason}\n{detail}")
-        elif flight.accepted and not asked:
-            self._fail(flight.job_id, "worker_died", _DIED.format(reason=reason), detail)
-        else:  # it had hardly arrived: try once more before telling anybody
+        if asked:
             self._waiting = {flight.job_id: flight.request, **self._waiting}
+            return
+        self._budget.blame(flight.job_id)
+        spent = self._budget.spent(flight.job_id)
+        sentence = _POISON if spent else _DIED.format(reason=reason)
+        self._end(flight, "worker_died", sentence, f"{reason}\n{detail}".strip())
 
     def give_up(self, error: FootfallError) -> None:
         """There will be no worker: every job ends."""
@@ -227,7 +231,7 @@ class Dispatcher:
             self.outbox.append(Received(job_id=message.job_id))  # we have it, or nobody wants it
             return
         self._flight = None
-        if flight.cancel_told or flight.watch.hung:
+        if flight.cancel_told:
             self._end(flight, "cancelled", "Cancelled.")
         else:
             try:
@@ -319,6 +323,7 @@ class Dispatcher:
 
     def _send(self, flight: _Flight) -> None:
         flight.sent_at_ping, flight.idle_pongs = self.pings, 0
+        self._told.add(flight.job_id)
         self.outbox.append(Submit(job_id=flight.job_id, request=flight.request))
 
     def _send_cancel(self, flight: _Flight) -> None:
