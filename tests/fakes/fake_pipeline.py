@@ -260,13 +260,12 @@ def _spin(control: JobControl, seconds: float) -> None:
 
 
 def _hang_gil(control: JobControl, seconds: float) -> None:
-    """Inside C with the GIL held: no other Python thread runs."""
+    """Inside one long call of C with the GIL held: no other Python thread runs meanwhile."""
+    threading.Event().wait(0.05)  # let the transport say how far the job is
     if sys.platform == "win32":
         ctypes.PyDLL("kernel32").Sleep(int(seconds * 1000))
     else:
-        library = ctypes.PyDLL(None)
-        for _ in range(int(seconds * 10)):
-            library.usleep(100_000)
+        ctypes.PyDLL(None).usleep(ctypes.c_uint(int(seconds * 1_000_000)))
 
 
 def _crash(control: JobControl, seconds: float) -> None:
