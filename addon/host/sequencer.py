@@ -24,13 +24,6 @@ from ..wire.errors import BadInput, SaveError
 
 UUID_KEY = f"{KEY}_uuid"  # beside the story, so that finding a strip needs no JSON
 CHANNELS = 128
-_CACHES = (
-    "use_prefetch",
-    "use_cache_raw",
-    "use_cache_preprocessed",
-    "use_cache_composite",
-    "use_cache_final",
-)
 
 Span = tuple[int, int]  # first frame, first frame that is no longer part
 
@@ -267,17 +260,20 @@ def stored_path(path: Path) -> str:
 
 @contextlib.contextmanager
 def undisturbed(scene: Any) -> Iterator[None]:
-    """Prefetch and caches off while strips change: the prefetching thread would read what changes."""
+    """Prefetch off while strips change, since its thread would read what changes.
+
+    The caches stay as they are: without prefetch only this thread fills them, and switching them crashes 5.0
+    and 5.2 when the active scene is another one and has no sequencer.
+    """
     editor = scene.sequence_editor
     running = editor is not None and getattr(editor, "use_prefetch", False)
-    on = [name for name in _CACHES if running and getattr(editor, name, False)]
-    for name in on:
-        setattr(editor, name, False)
+    if running:
+        editor.use_prefetch = False
     try:
         yield
     finally:
-        for name in on:
-            setattr(editor, name, True)
+        if running and scene.sequence_editor is not None:
+            scene.sequence_editor.use_prefetch = True
 
 
 # Finding ours again
