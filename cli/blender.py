@@ -31,7 +31,8 @@ class Blender:
         """The command line that opens ``blend`` (None: an empty file) and runs ``footfall WORDS`` in it."""
         if not self.executable:
             opened = [str(blend)] if blend else []
-            return [sys.executable, "-m", "footfall.addon.host.background", *opened, "--", *words]
+            # -P: beside a .blend lies a folder named footfall, with its sound, and it must not be imported
+            return [sys.executable, "-P", "-m", "footfall.addon.host.background", *opened, "--", *words]
         opened = [str(blend)] if blend else ["--factory-startup"]
         return [self.executable, "-b", *opened, "--python", str(BOOTSTRAP), "--", *words]
 
