@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Footfall without a Blender program: ``python -m footfall.addon.host.background [FILE.blend] -- generate
+…``.
+
+Needs the bpy module. Options and exit codes are those of ``blender -b FILE --command footfall``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+PROG = "python -m footfall.addon.host.background FILE.blend --"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Open the file that is named before ``--`` and run the words behind it; the exit code."""
+    words = list(argv)
+    here = words.index("--") if "--" in words else 0
+    files, words = words[:here], words[here + ("--" in words) :]
+    if len(files) > 1:
+        _say(f"Usage: {PROG} generate …")
+        return 2
+    if importlib.util.find_spec("bpy") is None:
+        _say("This Python has no bpy module; use Blender itself, or install bpy.")
+        return 3
+    if importlib.util.find_spec("torch") is not None:  # this very Python can run the worker
+        os.environ.setdefault("FOOTFALL_WORKER_PYTHON", sys.executable)
+    stdout = os.dup(1)
+    os.dup2(2, 1)  # what Blender prints while it opens a file is no result
+    try:
+        problem = _open(files)
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+    if problem:
+        _say(problem)
+        return 3
+    return run(words, PROG)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"footfall: {sentence}\n")
+
+
+def _open(files: Sequence[str]) -> str:
+    """Start Blender and open the file; what went wrong, or ""."""
+    import bpy
+
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=not files)
+    if not files:
+        return ""
+    if not os.path.isfile(files[0]):
+        return f"There is no file {files[0]}; check its name."
+    try:
+        bpy.ops.wm.open_mainfile(filepath=os.path.abspath(files[0]), load_ui=False)
+    except RuntimeError:
+        return f"{files[0]} could not be opened; it is damaged, or made by a newer Blender."
+    return ""
+
+
+def run(words: Sequence[str], prog: str) -> int:
+    """Register the add-on in this process, run ``words``, and take it back again; the exit code."""
+    from . import commands, registration
+
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    registration.register()
+    try:
+        return commands.run(words, prog)
+    finally:
+        registration.unregister()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

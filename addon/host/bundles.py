@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model bundles that the interface offers: what the worker says it has, or what lies in the models
+folder.
+
+The chosen bundle is stored by name, so a file keeps its choice on a machine that lacks the bundle.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..wire import limits
+from . import texts
+
+STARTER = "starter"
+Item = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One bundle as the menu shows it."""
+
+    name: str
+    title: str
+    licence: str = ""
+    commercial: bool = False
+    installed: bool = True
+
+    @property
+    def note(self) -> str:
+        """What an artist must know about the licence; "" if nothing."""
+        if not self.licence:
+            return ""
+        return self.licence if self.commercial else f"{self.licence}: not for commercial work"
+
+
+class _Memory:
+    """Blender does not keep the texts of a dynamic enum alive; this does, for the current and the last
+    list.
+    """
+
+    reported: tuple[Row, ...] = ()
+    scanned: tuple[Row, ...] = ()
+    scanned_folder: str = ""
+    items: list[Item] = []
+    previous: list[Item] = []
+
+
+_memory = _Memory()
+
+
+def report(bundles: Sequence[Any]) -> None:
+    """Take over the list of a worker's Ready (messages.BundleInfo)."""
+    _memory.reported = tuple(
+        Row(
+            name=info.name,
+            title=texts.clean(info.title or info.name, 60),
+            licence=texts.clean(info.licence, 60),
+            commercial=info.commercial,
+            installed=info.installed,
+        )
+        for info in bundles
+    )
+
+
+def scan(folder: Path) -> None:
+    """Read the names and licences of the bundles in ``folder``, so that they can be chosen before the
+    worker runs.
+    """
+    rows = []
+    try:
+        files = sorted(folder.glob("*/bundle.toml"))[: limits.BUNDLES]
+    except OSError:
+        files = []
+    for file in files:
+        row = _read(file)
+        if row is not None:
+            rows.append(row)
+    _memory.scanned = tuple(rows)
+    _memory.scanned_folder = str(folder)
+
+
+def forget() -> None:
+    """Drop everything; the add-on is being disabled."""
+    _memory.reported = _memory.scanned = ()
+    _memory.items, _memory.previous = [], []
+
+
+def rows() -> tuple[Row, ...]:
+    """Every bundle known now; the starter comes first and is always there."""
+    found = {row.name: row for row in (*_memory.scanned, *_memory.reported)}
+    starter = found.pop(STARTER, Row(name=STARTER, title="Starter", licence="", commercial=True))
+    return (starter, *found.values())
+
+
+def find(name: str) -> Row:
+    """The bundle ``name``, or a row that says it is not on this machine."""
+    for row in rows():
+        if row.name == name:
+            return row
+    return Row(name=name, title=texts.clean(name, 60), installed=False, commercial=True)
+
+
+def enum_items(settings: Any, _context: Any) -> list[Item]:
+    """Items of the bundle menu; the chosen one is among them even if it is not on this machine."""
+    listed = list(rows())
+    if settings.bundle_name and settings.bundle_name not in {row.name for row in listed}:
+        listed.append(find(settings.bundle_name))
+    items = [(row.name, _label(row), row.note or row.title, number) for number, row in enumerate(listed)]
+    if items != _memory.items:
+        _memory.previous, _memory.items = _memory.items, items
+    return _memory.items
+
+
+def get_selected(settings: Any) -> int:
+    """Getter of the bundle enum: the position of the stored name."""
+    names = [item[0] for item in enum_items(settings, None)]
+    return names.index(settings.bundle_name) if settings.bundle_name in names else 0
+
+
+def set_selected(settings: Any, number: int) -> None:
+    """Setter of the bundle enum: stores the name."""
+    items = enum_items(settings, None)
+    settings.bundle_name = items[number][0] if 0 <= number < len(items) else STARTER
+
+
+def _label(row: Row) -> str:
+    return row.title if row.installed else f"{row.title} (not on this machine)"
+
+
+def _read(file: Path) -> Row | None:
+    try:
+        card = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # a damaged bundle: the worker names the fault when it is used
+    return Row(
+        name=file.parent.name,
+        title=texts.clean(str(card.get("title", file.parent.name)), 60),
+        licence=texts.clean(str(card.get("licence", "")), 60),
+        commercial=card.get("commercial") is True,
+    )

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one click asks for, as plain data: names and numbers only, since nothing of Blender's outlives a
+tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import bpy
+
+from ..options import random_seed
+from ..timeline import FrameRange, Rate
+from ..wire.errors import BadInput
+from ..wire.limits import DURATION_S, PROMPT, TAKE_SECONDS
+from ..wire.texts import scrub
+from . import sequencer, texts
+from .properties import FOOTFALL_PG_settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One job to be. ``settings``: the fields of FoleyRequest that do not come from the picture.
+
+    ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see files.py.
+    """
+
+    scene_name: str
+    scene_uid: int
+    file_id: str
+    span: FrameRange
+    rate: Rate
+    source: str
+    per_second: float
+    settings: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """How the job list names it: the words, or else the frames."""
+        prompt = texts.clean(self.settings.get("prompt", ""), 40)
+        return prompt or f"Frames {self.span.start}-{self.span.end}"
+
+
+def panel_scene(context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene that the user looks at: in a sequencer the one being edited, which 5.x names apart."""
+    area = context.area
+    if area is not None and area.type == "SEQUENCE_EDITOR":
+        return sequencer.seq_scene(context)
+    return context.scene
+
+
+def from_panel(context: bpy.types.Context, file_id: str) -> Order:
+    """The order that the panel's settings stand for. Raises BadInput with what to change."""
+    scene = panel_scene(context)
+    chosen: FOOTFALL_PG_settings = scene.footfall
+    if chosen.random_seed:
+        chosen.seed = random_seed()
+    layers = chosen.layers()
+    if not layers:
+        raise BadInput("Switch on at least one layer: Bed or Spots.")
+    settings = {
+        "prompt": scrub(chosen.prompt, PROMPT),
+        "negative_prompt": scrub(chosen.negative_prompt, PROMPT),
+        "nudge": float(chosen.nudge),
+        "takes": int(chosen.takes),
+        "seed": int(chosen.seed),
+        "quality": chosen.quality,
+        "bundle": chosen.bundle_name,
+        "mapper": chosen.mapper,
+        "layers": layers,
+    }
+    return make(
+        scene,
+        file_id,
+        frame_range(scene, chosen.range),
+        source=chosen.source,
+        per_second=chosen.per_second,
+        settings=settings,
+    )
+
+
+def make(
+    scene: bpy.types.Scene,
+    file_id: str,
+    span: FrameRange,
+    *,
+    source: str,
+    per_second: float,
+    settings: Mapping[str, Any],
+) -> Order:
+    """An order for ``span`` of ``scene``. Raises BadInput when it is longer than one job may be."""
+    rate = scene_rate(scene)
+    length = span.duration_s(rate)
+    if length > DURATION_S:
+        raise BadInput(
+            f"{texts.seconds(float(length))} are too long for one job; "
+            f"choose a range of at most {texts.seconds(DURATION_S)}."
+        )
+    if length * settings.get("takes", 1) > TAKE_SECONDS:
+        raise BadInput(f"{settings['takes']} takes of this length are too many; ask for fewer takes.")
+    return Order(
+        scene_name=scene.name,
+        scene_uid=scene.session_uid,
+        file_id=file_id,
+        span=span,
+        rate=rate,
+        source=source,
+        per_second=float(per_second),
+        settings=dict(settings),
+    )
+
+
+def scene_rate(scene: bpy.types.Scene) -> Rate:
+    """The frame rate of ``scene``, exactly."""
+    return Rate(scene.render.fps, scene.render.fps_base)
+
+
+def frame_range(scene: bpy.types.Scene, kind: str) -> FrameRange:
+    """The frames that ``kind`` (scene, preview, strips) stands for. Raises BadInput when there are none."""
+    if kind == "preview":
+        if not scene.use_preview_range:
+            raise BadInput(
+                "No preview range is set; set one in the timeline with P, or choose another range."
+            )
+        return FrameRange(scene.frame_preview_start, scene.frame_preview_end)
+    if kind == "strips":
+        spans = sequencer.selected_spans(scene)
+        if not spans:
+            raise BadInput("No strip is selected; select some in the sequencer, or choose another range.")
+        return FrameRange(min(first for first, _ in spans), max(end for _, end in spans) - 1)
+    return FrameRange(scene.frame_start, scene.frame_end)
+
+
+def part(span: FrameRange, rate: Rate, start_s: Fraction | None, end_s: Fraction | None) -> FrameRange:
+    """The whole frames of ``span`` from ``start_s`` to ``end_s`` (seconds into it). Raises BadInput when
+    empty.
+    """
+    first = span.start if start_s is None else span.start + int(rate.frames(start_s))
+    last = span.end if end_s is None else span.start + -int(-rate.frames(end_s) // 1) - 1
+    if first > span.end:
+        raise BadInput("The start lies behind the end of the shot; choose an earlier one.")
+    return FrameRange(first, min(last, span.end))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Footfall tab shows. Draws only: it changes nothing and waits for nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import bundles, job_rows, live, orders, setup_worker, shots, texts, worker_line
+from .settings import current
+
+
+def draw_shot(layout: bpy.types.UILayout, context: bpy.types.Context, chosen: Any) -> None:
+    """Where the picture comes from, which frames, and what that amounts to."""
+    column = layout.column()
+    column.prop(chosen, "source")
+    column.prop(chosen, "range")
+    seen = shots.look(context)
+    lines = layout.column(align=True)
+    lines.scale_y = 0.85
+    lines.active = not seen.fits
+    for number, line in enumerate(texts.wrap(seen.sentence, job_rows.characters(context))):
+        lines.label(text=line, icon="NONE" if seen.fits else "BLANK1" if number else "ERROR")
+
+
+def draw_sound(layout: bpy.types.UILayout, chosen: Any) -> None:
+    """The words, how far they pull, and how many versions."""
+    column = layout.column()
+    column.prop(chosen, "prompt", placeholder="The picture decides")
+    column.prop(chosen, "negative_prompt", placeholder="music, speech")
+    row = column.row()
+    row.active = bool(chosen.prompt or chosen.negative_prompt)
+    row.prop(chosen, "nudge", slider=True)
+    layout.separator(factor=0.5)
+    column = layout.column(align=True)
+    column.prop(chosen, "takes")
+    row = column.row(align=True)
+    seed = row.row(align=True)
+    seed.active = not chosen.random_seed
+    seed.prop(chosen, "seed")
+    row.prop(chosen, "random_seed", text="", icon="FILE_REFRESH")
+    layout.prop(chosen, "quality")
+
+
+def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:
+    """Model, mapper, layers: what most people never touch."""
+    header, body = layout.panel("footfall_advanced", default_closed=True)
+    header.label(text="Advanced")
+    if body is None:
+        return
+    row = body.row(heading="Layers", align=True)
+    row.prop(chosen, "bed", toggle=True)
+    row.prop(chosen, "spots", toggle=True)
+    body.prop(chosen, "bundle")
+    note = bundles.find(chosen.bundle_name).note
+    if note:
+        row = body.row()
+        row.active = False
+        row.label(text=texts.clean(note, 80), icon="BLANK1")
+    body.prop(chosen, "mapper")
+    body.prop(chosen, "per_second")
+
+
+def draw_main(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The whole of the first panel."""
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    chosen = orders.panel_scene(context).footfall
+    width, settings = job_rows.characters(context), current()
+    setup_worker.draw(layout, settings, width)
+    if setup_worker.ready(settings):
+        worker_line.draw(layout, width, live.session(), chosen.bundle_name)
+    draw_shot(layout, context, chosen)
+    layout.separator(factor=0.5)
+    draw_sound(layout, chosen)
+    draw_advanced(layout, chosen)
+    row = layout.row()
+    row.scale_y = 1.8
+    row.operator("footfall.generate", icon="PLAY_SOUND")
+
+
+def draw_jobs(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The whole of the second panel."""
+    session = live.session()
+    if session is not None:
+        job_rows.draw(layout, job_rows.characters(context), session)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finished jobs get their strips: in their own scene and file, or else on the list "finished, not placed"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..jobs import DONE, NOT_PLACED, PLACED, Job
+from ..wire.errors import BadInput, FootfallError
+from . import texts
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+def step(session: Session) -> bool:
+    """Place a little of one finished job; whether anything has changed."""
+    if session.look_for_strips:
+        session.look_for_strips = False
+        return _look_for_strips(session)
+    job = next((job for job in session.table.all() if job.state == DONE), None)
+    if job is None:
+        return False
+    session.touched = job.job_id
+    try:
+        return _place_some(session, job)
+    except FootfallError as error:
+        session.placing = None
+        session.fail(job.job_id, error)
+        return True
+
+
+def _place_some(session: Session, job: Job) -> bool:
+    from . import placing
+
+    if job.stored is None:
+        raise FootfallError(
+            job.sentence or "The sound could not be saved; choose another output folder, then press Place.",
+            job.detail,
+        )
+    if not session.belongs_here(job):
+        raise BadInput("This sound belongs to another file; open that file, then press Place.")
+    if placing.blocked():
+        return False
+    if session.placing is None or session.placing.stored is not job.stored:
+        session.placing = placing.Placing(job.stored, home(session, job))
+    placed = session.placing.step()
+    if placed is None:
+        return False
+    session.placing = None
+    _placed(session, job, placed)
+    return True
+
+
+def home(session: Session, job: Job) -> Any:
+    """The scene that a job was started in, as placing.Where."""
+    from . import placing
+
+    order = session.works[job.job_id].order
+    uid = order.scene_uid if order.file_id == session.file_id else 0
+    return placing.Where(scene_name=order.scene_name, uid=uid)
+
+
+def place_here(session: Session, job_id: str, scene: Any) -> str:
+    """Place a finished job now, into its own scene if that is here, else into ``scene``. What was done, in
+    words.
+
+    Raises FootfallError; the sound is kept.
+    """
+    from . import placing, sequencer
+
+    job = session.table.get(job_id)
+    if job is None or job.state not in (NOT_PLACED, DONE):
+        raise BadInput("This sound is placed already.")
+    if job.stored is None:
+        session.store_again(job_id)
+    why = placing.blocked()
+    if why:
+        raise BadInput(f"{why}; then press Place again.")
+    where = home(session, job)
+    if not session.belongs_here(job) or sequencer.find_scene(where.scene_name, where.uid) is None:
+        where = placing.home(scene)
+    placed = placing.place(job.stored, where)
+    _placed(session, job, placed)
+    return placed.sentence
+
+
+def _placed(session: Session, job: Job, placed: Any) -> None:
+    session.table.move(job.job_id, PLACED, session.clock())
+    job.code = job.sentence = job.detail = ""
+    job.result = None  # the sound is on disk
+    work = session.works[job.job_id]
+    stored: Any = job.stored
+    work.strips = len(placed.uuids)
+    notes = [*work.notes, stored.sentence, placed.sentence]
+    work.notes = [texts.clean(note) for note in dict.fromkeys(notes) if note]
+
+
+def _look_for_strips(session: Session) -> bool:
+    """After undo or redo: a job whose strips are all gone can be placed again; one that is back is placed."""
+    from . import placing
+
+    changed = False
+    for job in session.table.all():
+        if job.state not in (PLACED, NOT_PLACED) or job.stored is None or not session.belongs_here(job):
+            continue
+        stored: Any = job.stored
+        gone = len(placing.missing(stored, home(session, job))) == len(stored.strips)
+        if gone and job.state == PLACED:
+            session.table.move(job.job_id, NOT_PLACED, session.clock())
+            job.sentence = "Its strips were taken away; the sound is kept."
+            changed = True
+        elif not gone and job.state == NOT_PLACED:
+            session.table.move(job.job_id, PLACED, session.clock())
+            job.sentence = ""
+            changed = True
+    return changed

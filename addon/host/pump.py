@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's heartbeat: a timer on Blender's main thread, which never waits and never raises.
+
+Each tick draws at most one picture, takes in what the client has reported for at most BUDGET_S, and gives
+at most
+one finished job its strips. Timers do not run in background; there, background.py calls ``step`` in a loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections import deque
+
+import bpy
+
+from ..jobs import DONE
+from ..wire.errors import FootfallError
+from . import capturing, handlers, live, placing_jobs, setup_worker
+from .session import Session
+
+log = logging.getLogger(__name__)
+
+CAPTURE_S = 0.01  # between two pictures, so that the interface stays alive
+ACTIVE_S = 0.1
+IDLE_S = 1.0
+IDLE_AFTER_S = 5.0
+BUDGET_S = 0.005
+SLOW_S = 0.05
+
+AREAS = {"VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"}
+
+# (what it did, seconds) of the last ticks: "tick", or "picture" when one was drawn. For the error report
+# and tests.
+times: deque[tuple[str, float]] = deque(maxlen=4096)
+
+
+def start() -> None:
+    """Begin to beat, unless it does; in background nothing would."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=CAPTURE_S, persistent=True)
+
+
+def wake() -> None:
+    """Beat at once: something was asked for."""
+    stop()
+    start()
+
+
+def stop() -> None:
+    """Stop beating."""
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+
+
+def tick() -> float | None:
+    """Called by Blender; seconds until the next call, None to end."""
+    session = live.session()
+    if session is None:
+        return None
+    began = time.perf_counter()
+    drew = session.capture is not None
+    try:
+        pause = step(session)
+    except Exception:  # the host's root: whatever happens, Blender goes on
+        log.exception("A tick of Footfall failed")
+        _blame(session, traceback.format_exc())
+        pause = ACTIVE_S
+    took = time.perf_counter() - began
+    times.append(("picture" if drew else "tick", took))
+    if took > SLOW_S and not drew:
+        log.warning("a tick took %.0f ms", took * 1000)
+    return pause
+
+
+def step(session: Session) -> float:
+    """Do a little of what is to be done; seconds after which to come again."""
+    began = time.perf_counter()
+    session.touched = ""
+    changed = setup_worker.poll()
+    if not handlers.blocked():
+        changed |= capturing.step(session)
+    while time.perf_counter() - began < BUDGET_S and session.client is not None:
+        events = session.client.drain(1)
+        if not events:
+            break
+        session.take(events[0])
+        changed = True
+    if not handlers.blocked() and session.capture is None and time.perf_counter() - began < BUDGET_S:
+        changed |= placing_jobs.step(session)
+    if changed:
+        session.last_event = session.clock()
+        redraw()
+    return _pause(session)
+
+
+def _pause(session: Session) -> float:
+    if session.capture is not None:
+        return CAPTURE_S
+    busy = any(job.active or job.state == DONE for job in session.table.all()) or setup_worker.running()
+    if busy or session.clock() - session.last_event < IDLE_AFTER_S:
+        return ACTIVE_S
+    return IDLE_S
+
+
+def _blame(session: Session, detail: str) -> None:
+    """What broke becomes one job's failure, in words, rather than a stuck list."""
+    error = FootfallError("Something went wrong inside Footfall; copy the details and report them.", detail)
+    running = session.capture.job_id if session.capture is not None else ""
+    job_id = session.touched or running
+    if job_id:
+        session.fail(job_id, error)
+    session.capture = session.placing = None
+    redraw()
+
+
+def redraw() -> None:
+    """Have our panels drawn again: the sidebars only, not the views beside them."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in AREAS:
+                for region in area.regions:
+                    if region.type == "UI" or area.type == "PREFERENCES":
+                        region.tag_redraw()

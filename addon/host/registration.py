@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What enabling and disabling the add-on does: one ordered list, walked backwards to undo it.
+
+Enabling starts no thread, timer or process and imports neither zmq nor numpy; session.py starts those on
+first use, and ``unregister`` ends them.
+"""
+
+from __future__ import annotations
+
+import logging
+from types import ModuleType
+
+import bpy
+
+from . import commands, live, operators, panels, preferences, properties, worker_operators
+
+log = logging.getLogger(__name__)
+
+MODULES: tuple[ModuleType, ...] = (properties, preferences, operators, worker_operators, panels, commands)
+
+
+def register() -> None:
+    """Add every class and property; if one fails, take back those before it and raise."""
+    done: list[ModuleType] = []
+    try:
+        for module in MODULES:
+            done.append(module)
+            _register(module)
+    except (RuntimeError, ValueError, AttributeError, TypeError):
+        for module in reversed(done):
+            _unregister(module)
+        raise
+
+
+def unregister() -> None:
+    """End the session, then remove everything in reverse order."""
+    live.end()
+    for module in reversed(MODULES):
+        _unregister(module)
+
+
+def _register(module: ModuleType) -> None:
+    for kind in module.CLASSES:
+        bpy.utils.register_class(kind)
+    if hasattr(module, "register"):
+        module.register()
+
+
+def _unregister(module: ModuleType) -> None:
+    if hasattr(module, "unregister"):
+        module.unregister()
+    for kind in reversed(module.CLASSES):
+        if hasattr(kind, "bl_rna") and kind.is_registered:
+            bpy.utils.unregister_class(kind)

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one live object of the add-on: the worker's client, the jobs, and what is needed to finish each of
+them.
+
+Made on first use by live.py, ended when the add-on is disabled. It holds names, numbers and arrays,
+never a reference to anything of Blender's: undo and file loads would free it. Main thread only, apart from
+``_deliver``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import folders
+from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Job, JobTable
+from ..reports import Delivered, Report, WorkerStatus
+from ..wire.errors import FootfallError, WorkerNotInstalled
+from . import bundles, settings, setup_worker, texts
+
+if TYPE_CHECKING:
+    from ..client import JobClient
+    from ..worker_process import WorkerLaunch
+    from .orders import Order
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAUNCHER = ROOT / "server" / "launch.py"
+KEPT_REQUESTS = 4  # pictures of failed jobs that are kept for another try
+
+
+@dataclass(slots=True)
+class Work:
+    """What one job needs beside its entry in the table. ``notes``: what the user should know when it is
+    done.
+    """
+
+    order: Order
+    request: Any = None  # FoleyRequest, until the sound is there
+    heard: tuple[Any, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    strips: int = 0
+    started: float = 0.0
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delivery:
+    """What the client's thread needs to write a job's sound."""
+
+    shot: Any  # placement.Shot
+    asked: Any  # provenance.Asked
+    blend_path: str
+    preference: str
+
+
+class Session:
+    """Jobs of this Blender, their worker, and which file they belong to.
+
+    clock: monotonic seconds, passed in for tests.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.table = JobTable()
+        self.works: dict[str, Work] = {}
+        self.status = WorkerStatus()
+        self.capture: Any = None  # the running capture, see capturing.py
+        self.placing: Any = None  # placing.Placing of the job whose strips are being added
+        self.file_id = uuid.uuid4().hex
+        self.paths: dict[str, str] = {}  # file_id -> where that file lies now; "" while unsaved
+        self.look_for_strips = False  # undo may have taken some away
+        self.touched = ""  # the job that the pump is busy with, to blame if something breaks
+        self.last_event = clock()
+        self.models_folder: Path | None = None  # instead of the preferences'
+        self._client: JobClient | None = None
+        self._launch: WorkerLaunch | None = None
+        self._settings: settings.Settings = settings.current()
+        self._deliveries: dict[str, _Delivery] = {}
+
+    # The worker ----------------------------------------------------------------------------------------
+
+    @property
+    def client(self) -> JobClient | None:
+        """The client, if a job has needed one yet."""
+        return self._client
+
+    def need_client(self) -> JobClient:
+        """The client, ready to take jobs with the present preferences. Raises WorkerNotInstalled."""
+        self._settings = self._current()
+        launch = make_launch(self._settings, lambda: self._settings)
+        moved = self._launch is None or (launch.python, launch.script) != (
+            self._launch.python,
+            self._launch.script,
+        )
+        if self._client is not None and moved and not self.table.active():
+            self._client.close(timeout_s=0.2)
+            self._client = None
+        if self._client is None:
+            from ..client import JobClient
+
+            self._launch = launch
+            self._client = JobClient(launch, deliver=self._deliver, version=_version())
+        return self._client
+
+    def restart_worker(self) -> None:
+        """End the worker if there is one and start it with the present preferences. Raises
+        WorkerNotInstalled.
+        """
+        self._settings = self._current()
+        launch = make_launch(self._settings, lambda: self._settings)
+        self.need_client().restart(launch)
+        self._launch = launch
+
+    def _current(self) -> settings.Settings:
+        now = settings.current()
+        return dataclasses.replace(now, models_folder=self.models_folder or now.models_folder)
+
+    # What the user asks --------------------------------------------------------------------------------
+
+    def add(self, order: Order, request: Any = None) -> str:
+        """Queue a job; the pump does the rest. ``request``: from an earlier try, so that nothing is drawn
+        again.
+        """
+        job_id = uuid.uuid4().hex
+        self.table.add(
+            job_id, self.clock(), order.label, {"scene": order.scene_name, "file_id": order.file_id}
+        )
+        self.works[job_id] = Work(order=order, request=request, started=self.clock())
+        self._forget()
+        return job_id
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job in whatever state it is; one that has ended stays as it is."""
+        job = self.table.get(job_id)
+        if job is None or not job.active:
+            return
+        if job.state in (QUEUED, CAPTURING):
+            self.drop_capture(job_id)
+            self.table.fail(job_id, self.clock(), "cancelled", "Cancelled.")
+        elif job.state != CANCELLING and self._client is not None:
+            self._client.cancel(job_id)
+            self.table.move(job_id, CANCELLING, self.clock())
+
+    def retry(self, job_id: str) -> str:
+        """The same order again, as a new job; the ended one leaves the list. Raises KeyError."""
+        work = self.works[job_id]
+        new = self.add(work.order, work.request)
+        self.remove(job_id)
+        return new
+
+    def remove(self, job_id: str) -> None:
+        """Take an ended job off the list; its files stay."""
+        self.table.remove(job_id)
+        self.works.pop(job_id, None)
+        self._deliveries.pop(job_id, None)
+
+    def fail(self, job_id: str, error: FootfallError) -> None:
+        """End a job, or keep its finished sound for later, with the error's own words."""
+        job = self.table.get(job_id)
+        if job is None:
+            return
+        if job.active:
+            self.drop_capture(job_id)
+            self.table.fail(job_id, self.clock(), error.code, error.sentence, error.detail)
+        elif job.state in (DONE, NOT_PLACED, PLACED):
+            self.table.move(job_id, NOT_PLACED, self.clock())
+            job.code, job.sentence, job.detail = error.code, error.sentence, error.detail
+
+    def drop_capture(self, job_id: str) -> None:
+        """End the running capture if it is this job's; the scene gets back what was changed."""
+        if self.capture is not None and self.capture.job_id == job_id:
+            running, self.capture = self.capture, None
+            running.abort()
+
+    # What happens --------------------------------------------------------------------------------------
+
+    def send(self, job_id: str, request: Any, blend_path: str) -> None:
+        """Hand a captured job to the worker. Raises WorkerError."""
+        from ..placement import Shot
+        from ..provenance import asked
+
+        work = self.works[job_id]
+        work.request = request
+        client = self.need_client()
+        order = work.order
+        facts = {
+            "scene": order.scene_name,
+            "start": order.span.start,
+            "end": order.span.end,
+            "source": order.source,
+            "per_second": order.per_second,
+        }
+        folder = self._settings.output_folder
+        self._deliveries[job_id] = _Delivery(
+            shot=Shot(start_frame=Fraction(order.span.start), rate=order.rate),
+            asked=asked(request, facts),
+            blend_path=blend_path,
+            preference=str(folder) if folder else "",
+        )
+        client.submit(job_id, request)
+        self.table.move(job_id, SENT, self.clock())
+
+    def take(self, event: Report) -> None:
+        """Take in one event of the client."""
+        self.last_event = self.clock()
+        if isinstance(event, WorkerStatus):
+            self.status = event
+            if event.bundles:
+                bundles.report(event.bundles)
+            return
+        job = self.table.apply(event, self.clock())
+        if job is not None and isinstance(event, Delivered):
+            work = self.works[job.job_id]
+            work.heard, work.request = event.result.heard, None
+            work.took_s = self.clock() - work.started
+            work.notes = [texts.clean(note) for note in event.result.warnings]
+
+    def store_again(self, job_id: str) -> None:
+        """Write a sound that could not be saved before, with the present preferences. Raises SaveError."""
+        job = self.table.get(job_id)
+        if job is None or job.result is None:
+            return
+        now = settings.current()
+        old = self._deliveries[job_id]
+        self._deliveries[job_id] = _Delivery(
+            shot=old.shot,
+            asked=old.asked,
+            blend_path=self.paths.get(self.works[job_id].order.file_id, old.blend_path),
+            preference=str(now.output_folder) if now.output_folder else "",
+        )
+        job.stored = self._deliver(job_id, job.result)
+        job.result = None
+
+    def _deliver(self, job_id: str, result: Any) -> object:
+        """Write the sound to disk; on the client's thread. Raises SaveError or BadInput."""
+        from .. import delivery, save
+
+        wanted = self._deliveries[job_id]
+        fallback = folders.data_folder() / "sounds"
+        target = save.choose_folder(wanted.blend_path, wanted.preference, fallback)
+        return delivery.deliver(result, wanted.shot, wanted.asked, target)
+
+    def belongs_here(self, job: Job) -> bool:
+        """Whether the file that is open now is the one that the job was started in."""
+        theirs = self.works[job.job_id].order.file_id
+        here = self.paths.get(self.file_id, "")
+        return theirs == self.file_id or (bool(here) and self.paths.get(theirs) == here)
+
+    def file_saved(self, path: str) -> None:
+        """The open file lies at ``path`` now; its jobs follow it there."""
+        self.paths[self.file_id] = path
+
+    def file_loaded(self, path: str) -> None:
+        """Another file is open; the jobs of the last one finish, but not into this one."""
+        self.placing: Any = None  # placing.Placing of the job whose strips are being added
+        self.file_id = uuid.uuid4().hex
+        self.paths[self.file_id] = path
+
+    def file_closing(self) -> None:
+        """What has not been drawn yet cannot be drawn any more."""
+        for job in self.table.active():
+            if job.state in (QUEUED, CAPTURING) and self.works[job.job_id].request is None:
+                self.fail(
+                    job.job_id, FootfallError("Another file was opened before all pictures were taken.")
+                )
+
+    def waiting(self) -> Job | None:
+        """The next job whose turn it is to be drawn."""
+        return next((job for job in self.table.all() if job.state == QUEUED), None)
+
+    def close(self) -> None:
+        """End capture, setup, worker and thread; a running job is given up."""
+        setup_worker.close()
+        if self.capture is not None:
+            running, self.capture = self.capture, None
+            running.abort()
+        if self._client is not None:
+            self._client.close(timeout_s=2.5)
+            self._client = None
+
+    def _forget(self) -> None:
+        """Drop what belongs to jobs that the table has forgotten, and all but the last pictures of failed
+        ones.
+        """
+        for job_id in [known for known in self.works if known not in self.table]:
+            self.works.pop(job_id, None)
+            self._deliveries.pop(job_id, None)
+        idle = [
+            job for job in self.table.all() if not job.active and self.works[job.job_id].request is not None
+        ]
+        for job in idle[:-KEPT_REQUESTS]:
+            self.works[job.job_id].request = None
+
+
+def make_launch(now: settings.Settings, latest: Callable[[], settings.Settings]) -> WorkerLaunch:
+    """How to start the worker. ``latest`` hands out a snapshot, since it is asked on another thread.
+
+    Raises WorkerNotInstalled when there is no environment to start it from.
+    """
+    from ..worker_process import WorkerLaunch
+
+    python = setup_worker.interpreter(now)
+    if python is None:
+        raise WorkerNotInstalled("Footfall's worker is not set up yet; press Set Up Worker.")
+    return WorkerLaunch(python=python, script=LAUNCHER, settings=functools.partial(_worker_settings, latest))
+
+
+def _worker_settings(latest: Callable[[], settings.Settings], key: str) -> Any:
+    import os
+
+    from ..wire.handshake import WorkerSettings
+
+    now = latest()
+    return WorkerSettings(
+        key=key,
+        parent_pid=os.getpid(),
+        models_dir=str(now.models_folder),
+        log_dir=str(folders.log_folder()),
+        device=now.device,
+        memory_limit_mb=now.memory_limit_mb,
+        idle_s=now.idle_s,
+        online=now.online,
+    )
+
+
+def _version() -> str:
+    from ... import __version__
+
+    return __version__

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words that the interface uses for phases, states, times and errors. Pure functions, no bpy.
+
+Whatever comes from outside is cut and cleaned here before it is shown.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+PHASES = {
+    "queued": "Waiting its turn",
+    "loading": "Loading the model",
+    "looking": "Looking at the pictures",
+    "mapping": "Finding the sound",
+    "sampling": "Making the sound",
+    "decoding": "Writing the waveform",
+    "finishing": "Finishing",
+}
+STATES = {
+    "queued": "Waiting its turn",
+    "capturing": "Taking pictures",
+    "sent": "Sent to the worker",
+    "running": "Working",
+    "cancelling": "Cancelling",
+    "done": "Placing the sound",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
+    "placed": "Done",
+    "not_placed": "Finished, not placed",
+}
+# What to do next, by error code; "" where the sentence itself says it.
+NEXT_STEPS = {
+    "bad_input": "",
+    "cancelled": "",
+    "model_missing": "Choose another model under Advanced, or download it with: footfall models pull NAME",
+    "model_refused": "Choose another model under Advanced",
+    "worker_not_installed": "Press Set Up Worker",
+    "worker_start": "Press Restart Worker; if it fails again, press Show Log",
+    "worker_died": "Press Try Again; if it fails again, press Show Log",
+    "timeout": "Press Try Again, or use a shorter range",
+    "out_of_memory": "Use a shorter range, fewer takes, or close other programs that use the graphics card",
+    "save": "Choose an output folder in the preferences, then press Try Again",
+    "forged": "Press Restart Worker",
+    "malformed": "Press Restart Worker",
+    "limit": "Use a shorter range or fewer takes",
+    "version": "Restart Blender; if that does not help, press Set Up Worker",
+    "error": "Press Try Again; if it fails again, copy the details and report them",
+}
+
+
+def clean(text: str, most: int = 300) -> str:
+    """``text`` on one line, without control or direction characters, at most ``most`` characters."""
+    shown = "".join(c if c.isprintable() else " " for c in text[: most * 4])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
+
+
+def wrap(text: str, width: int, lines: int = 6) -> list[str]:
+    """``text`` as at most ``lines`` lines of about ``width`` characters, for labels that do not wrap."""
+    found = textwrap.wrap(clean(text, width * lines), max(12, width), break_long_words=True)
+    return found[:lines] or [""]
+
+
+def next_step(code: str) -> str:
+    """What the artist can do about an error with this code; "" if its sentence already says so."""
+    return NEXT_STEPS.get(code, NEXT_STEPS["error"])
+
+
+def seconds(duration_s: float) -> str:
+    """A length as people say it: "0.4 s", "10.0 s", "2 min 5 s"."""
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    minutes, rest = divmod(round(duration_s), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def time_left(left_s: float) -> str:
+    """The time left in rounded words; "" while it is not known."""
+    if left_s < 0:
+        return ""
+    if left_s < 1.5:
+        return "almost done"
+    if left_s < 60:
+        return f"{round(left_s)} s left"
+    return f"{round(left_s / 60)} min left"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """ "1 picture", "40 pictures"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def size(number_bytes: int) -> str:
+    """A size for people: "850 MB", "2.4 GB"."""
+    if number_bytes < 1e9:
+        return f"{max(1, round(number_bytes / 1e6))} MB"
+    return f"{number_bytes / 1e9:.1f} GB"
