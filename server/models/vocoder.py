@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The vocoder: log-mel to waveform with the weights of transformers' SpeechT5HifiGan.
+
+The same sums as that class, but with the sound as a picture of one row, channels last, which the
+processor's convolutions like best; in chunks of the receptive field's overlap when the sound is long; and
+with a question between layers whether to go on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from ...addon.wire.errors import ModelRefused
+from .mel_decoder import Check, nothing
+from .weights import load_weights
+
+if TYPE_CHECKING:
+    from transformers import SpeechT5HifiGan
+
+    from .bundle import Bundle
+
+CHUNK_FRAMES = 1024  # 10.24 s: what the models were made for, and long against the overlap of some 40 frames
+FRAMES_AT_ONCE = 4 * CHUNK_FRAMES  # takes times frames in one call
+_LAST_SLOPE = 0.01  # before the last convolution; not in the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class _Conv:
+    """A one-dimensional convolution as a two-dimensional one of height 1."""
+
+    weight: Tensor  # (O, I, 1, K), or (I, O, 1, K) when transposed
+    bias: Tensor | None
+    padding: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    transposed: bool
+
+    @classmethod
+    def of(cls, conv: nn.Conv1d | nn.ConvTranspose1d) -> _Conv:
+        weight = conv.weight.detach().unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return cls(
+            weight,
+            conv.bias,
+            (0, int(conv.padding[0])),
+            (1, conv.stride[0]),
+            (1, conv.dilation[0]),
+            isinstance(conv, nn.ConvTranspose1d),
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.transposed:
+            return functional.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding)
+        return functional.conv2d(x, self.weight, self.bias, 1, self.padding, self.dilation)
+
+    @property
+    def reach(self) -> int:
+        """Input positions to either side that one output sees."""
+        return (self.weight.shape[3] - 1) * self.dilation[1] // 2
+
+
+_Pairs = list[tuple[_Conv, _Conv]]
+
+
+class Vocoder:
+    """log-mel (B, T, mels) -> waveform (B, T * hop) float32 at ``rate_hz``. ``module`` is taken apart."""
+
+    def __init__(self, module: SpeechT5HifiGan) -> None:
+        config = module.config
+        self.rate_hz = int(config.sampling_rate)
+        self.mels = int(config.model_in_dim)
+        self.hop = math.prod(config.upsample_rates)
+        self._slope = float(config.leaky_relu_slope)
+        self._scale = (module.mean, module.scale) if config.normalize_before else None
+        self._first, self._last = _Conv.of(module.conv_pre), _Conv.of(module.conv_post)
+        kernels = len(config.resblock_kernel_sizes)
+        self._stages: list[tuple[_Conv, list[_Pairs]]] = []
+        for index, up in enumerate(module.upsampler):
+            blocks = module.resblocks[index * kernels : (index + 1) * kernels]
+            self._stages.append((_Conv.of(up), [_pairs(block) for block in blocks]))
+        self.reach_frames = self._reach()
+
+    def __call__(
+        self, mel: Tensor, check: Check = nothing, done: Callable[[float], None] | None = None
+    ) -> Tensor:
+        """mel (B, T, mels) -> (B, T * hop) float32. ``check`` between layers; ``done``: fraction, by
+        chunks.
+        """
+        takes, frames, _ = mel.shape
+        at_once = max(1, FRAMES_AT_ONCE // (min(frames, CHUNK_FRAMES) + 2 * self.reach_frames))
+        pieces = math.ceil(frames / CHUNK_FRAMES)
+        size = math.ceil(frames / pieces)
+        out = torch.empty((takes, frames * self.hop), dtype=torch.float32, device=mel.device)
+        for first in range(0, takes, at_once):
+            rows = slice(first, first + at_once)
+            for start in range(0, frames, size):
+                stop = min(start + size, frames)
+                out[rows, start * self.hop : stop * self.hop] = self._chunk(mel[rows], start, stop, check)
+                if done is not None:
+                    done((first + (len(mel[rows]) * stop / frames)) / takes)
+        return out
+
+    def _chunk(self, mel: Tensor, start: int, stop: int, check: Check) -> Tensor:
+        before = max(start - self.reach_frames, 0)
+        waveform = self._whole(mel[:, before : stop + self.reach_frames], check)
+        return waveform[:, (start - before) * self.hop : (stop - before) * self.hop]
+
+    def _whole(self, mel: Tensor, check: Check) -> Tensor:
+        if self._scale is not None:
+            mel = (mel - self._scale[0]) / self._scale[1]
+        x = mel.transpose(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        x = self._first(x)
+        for up, blocks in self._stages:
+            x = up(functional.leaky_relu_(x, self._slope))
+            total = self._block(blocks[0], x, check)
+            for block in blocks[1:]:
+                total += self._block(block, x, check)
+            x = total.div_(len(blocks))
+        x = self._last(functional.leaky_relu_(x, _LAST_SLOPE))
+        return torch.tanh(x)[:, 0, 0].float()
+
+    def _block(self, pairs: _Pairs, x: Tensor, check: Check) -> Tensor:
+        for dilated, plain in pairs:
+            check()
+            hidden = dilated(functional.leaky_relu(x, self._slope))
+            check()
+            x = plain(functional.leaky_relu_(hidden, self._slope)).add_(x)
+        return x
+
+    def _reach(self) -> int:
+        """Mel frames to either side that one frame's samples depend on."""
+        samples = self._last.reach
+        for up, blocks in reversed(self._stages):
+            samples += max(sum(one.reach + two.reach for one, two in block) for block in blocks)
+            samples = math.ceil((samples + up.weight.shape[3]) / up.stride[1])
+        return samples + self._first.reach
+
+
+def load_vocoder(bundle: Bundle, device: Any, dtype: torch.dtype) -> Vocoder:
+    """The vocoder of a bundle. Raises ModelMissing, ModelRefused."""
+    from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
+
+    plain = {key: value for key, value in bundle.config("vocoder").items() if key != "architectures"}
+    try:
+        config = SpeechT5HifiGanConfig(**plain)
+        odd = all(size % 2 for size in config.resblock_kernel_sizes)
+    except (TypeError, ValueError) as error:
+        raise ModelRefused(
+            "The vocoder's configuration is damaged; pull the model again.", str(error)
+        ) from error
+    if not odd or len(config.upsample_rates) != len(config.upsample_kernel_sizes):
+        raise ModelRefused("The vocoder of this model is of a kind that Footfall does not know.")
+    path = bundle.weights("vocoder")
+    return Vocoder(load_weights(lambda: SpeechT5HifiGan(config), path, device=device, dtype=dtype))
+
+
+def _pairs(block: Any) -> _Pairs:
+    both = zip(block.convs1, block.convs2, strict=True)
+    return [(_Conv.of(dilated), _Conv.of(plain)) for dilated, plain in both]
