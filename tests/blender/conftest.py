@@ -78,8 +78,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(exitstatus: int) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember the verdict; that nothing ran for want of a Blender has been said, and is no failure."""
     global _verdict
+    if not BLENDER and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.OK
     _verdict = int(exitstatus)
 
 

@@ -205,6 +205,31 @@ class TestAddSound:
         assert sequencer.all_strips(scene) == []
         assert len(bpy.data.sounds) == 0
 
+    @pytest.mark.parametrize(("failures", "kept"), [(1, 1), (2, 0)])
+    def test_blender_that_silently_adds_nothing(
+        self, scene: Any, planned: Any, monkeypatch: pytest.MonkeyPatch, failures: int, kept: int
+    ) -> None:
+        path, strip, story = planned()
+        original, calls = sequencer.strips, iter(range(10))
+
+        class Forgetful:
+            def __init__(self, holder: Any) -> None:
+                self.all = original(holder)
+
+            def new_sound(self, *arguments: Any) -> Any:
+                return None if next(calls) < failures else self.all.new_sound(*arguments)
+
+            def get(self, name: str) -> Any:
+                return self.all.get(name)
+
+        monkeypatch.setattr(sequencer, "strips", Forgetful)
+        if kept:
+            sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+        else:
+            with pytest.raises(BadInput, match="open a Sequencer"):
+                sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+        assert len(sequencer.all_strips(scene)) == kept
+
     def test_relative_beside_the_file_and_full_elsewhere(
         self, scene: Any, planned: Any, tmp_path: Path
     ) -> None:
