@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``footfall generate``: a film, picture, folder of frames or .blend file in, a WAV out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+from ..addon import options as shared
+from ..addon.takes import write_takes
+from ..addon.wire.errors import BadInput, Cancelled
+from ..addon.wire.messages import FoleyRequest, Result
+from .blender import find_blender
+from .jobs import run_job, worker_launch
+from .media import PICTURES, Shot, Span, read_shot
+from .mux import mux_film, mux_pictures
+from .progress import ProgressLine
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser("generate", help="sound for a film, picture, folder of frames or .blend")
+    parser.add_argument("input", type=Path, metavar="INPUT", help="film, picture, folder of frames or .blend")
+    shared.add_output_options(parser)
+    parser.add_argument("--mux", type=Path, metavar="OUT.mp4", help="also write the film with its new sound")
+    parser.add_argument(
+        "--fps", type=Fraction, default=Fraction(24), help="rate of a folder of frames, as 24 or 30000/1001"
+    )
+    parser.add_argument("--blender", default="", metavar="PROGRAM", help="Blender's executable")
+    shared.add_sound_options(parser)
+    shared.add_picture_options(parser)
+    shared.add_scene_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.input.suffix.lower() == ".blend":
+        return _in_blender(options)
+    with ProgressLine(quiet=options.json) as line:
+        line.show("reading", 0.0)
+        shot = read_shot(options.input, _span(options))
+        settings = shared.request_settings(options)
+        request = FoleyRequest(
+            frames=shot.frames, times_s=shot.times_s, duration_s=shot.duration_s, **settings
+        )
+        result = run_job(request, worker_launch(shared.model_choice(options.model)[1]), line)
+    output = options.output or Path(f"{options.input.stem}.wav")
+    written = write_takes(result, request, output)
+    if options.mux is not None:
+        _mux(options, shot, written[0])
+    _report(options, request, result, written)
+    return 0
+
+
+def _span(options: argparse.Namespace) -> Span:
+    if options.fps <= 0:
+        raise BadInput("--fps must be more than 0.")
+    return Span(
+        start_s=options.start or Fraction(0),
+        end_s=options.end,
+        per_second=options.per_second,
+        folder_fps=options.fps,
+    )
+
+
+def _mux(options: argparse.Namespace, shot: Shot, sound: Path) -> None:
+    if options.start or options.end is not None:
+        raise BadInput("--mux needs the whole input; leave --start and --end out.")
+    if options.input.is_dir():
+        pictures = sorted(path for path in options.input.iterdir() if path.suffix.lower() in PICTURES)
+        mux_pictures(pictures, options.fps, sound, options.mux)
+    elif options.input.suffix.lower() in PICTURES:
+        mux_pictures([options.input], 1 / shot.duration_s, sound, options.mux)
+    else:
+        mux_film(options.input, sound, options.mux)
+
+
+def _report(options: argparse.Namespace, request: FoleyRequest, result: Result, written: list[Path]) -> None:
+    story = result.provenance
+    if options.json:
+        heard = [{"words": item.words, "weight": item.weight} for item in result.heard]
+        print(
+            json.dumps(
+                {
+                    "ok": True,
+                    "files": [str(path) for path in written],
+                    "duration_s": float(request.duration_s),
+                    "seed": request.seed,
+                    "bundle": story.bundle,
+                    "licence": story.licence,
+                    "commercial": story.commercial,
+                    "mapper": story.mapper,
+                    "device": story.device,
+                    "heard": heard,
+                    "warnings": list(result.warnings),
+                }
+            )
+        )
+        return
+    for path in written:
+        print(path)
+    if result.heard:
+        print("It heard: " + ", ".join(item.words for item in result.heard[:5]), file=sys.stderr)
+    licence = "" if story.commercial else " NOT FOR COMMERCIAL USE"
+    print(f"{story.bundle} ({story.licence}){licence}, seed {request.seed}", file=sys.stderr)
+    for warning in result.warnings:
+        print(f"Note: {warning}", file=sys.stderr)
+
+
+def _in_blender(options: argparse.Namespace) -> int:
+    """The same command inside Blender in background; its output and its exit code are passed on."""
+    if not options.input.is_file():
+        raise BadInput(f"There is no file {options.input}; check its name.")
+    if options.mux is not None:
+        raise BadInput("--mux works on films and folders of frames; render the .blend first.")
+    words = sys.argv[sys.argv.index("generate") + 1 :]
+    command = find_blender(options.blender).command(options.input, "generate", *_passed_on(words, options))
+    child = subprocess.Popen(command)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        raise Cancelled from None
+
+
+def _passed_on(words: list[str], options: argparse.Namespace) -> list[str]:
+    """The words of this command line that Blender's side knows: all but INPUT, --blender and --fps."""
+    kept: list[str] = []
+    skip = 0
+    for word in words:
+        if skip:
+            skip -= 1
+        elif word in ("--blender", "--fps"):
+            skip = 1
+        elif not word.startswith(("--blender=", "--fps=")) and word != str(options.input):
+            kept.append(word)
+    return kept

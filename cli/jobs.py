@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One request through a worker of its own: start it, show progress, cancel on Ctrl-C, hand back the
+result.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from .. import __version__
+from ..addon.client import JobClient, WorkerLaunch
+from ..addon.folders import log_folder, models_folder
+from ..addon.reports import FAILED, WorkerStatus
+from ..addon.wire.errors import Cancelled, from_code
+from ..addon.wire.handshake import WorkerSettings
+from ..addon.wire.messages import Failed, FoleyRequest, Progress, Result
+from .progress import ProgressLine
+
+LAUNCHER = Path(__file__).resolve().parent.parent / "server" / "launch.py"
+TURN_S = 0.5  # Ctrl-C is looked at this often
+
+
+def worker_launch(models: Path | None = None) -> WorkerLaunch:
+    """A worker in this very Python, which has what it needs when the command line does."""
+
+    def settings(key: str) -> WorkerSettings:
+        return WorkerSettings(
+            key=key,
+            parent_pid=os.getpid(),
+            models_dir=str(models or models_folder()),
+            log_dir=str(log_folder()),
+        )
+
+    return WorkerLaunch(python=Path(sys.executable), script=LAUNCHER, settings=settings)
+
+
+def run_job(request: FoleyRequest, launch: WorkerLaunch, line: ProgressLine) -> Result:
+    """Raises the FootfallError that the worker reports, and Cancelled after Ctrl-C; the worker is always
+    ended.
+    """
+    client = JobClient(launch, version=__version__)
+    job_id = secrets.token_hex(16)
+    try:
+        client.submit(job_id, request)
+        while True:
+            for event in client.wait(TURN_S):
+                if isinstance(event, Result):
+                    return event
+                if isinstance(event, Failed):
+                    raise from_code(event.code, event.sentence, event.detail)
+                if isinstance(event, Progress):
+                    line.show(event.phase, event.fraction)
+                elif isinstance(event, WorkerStatus) and event.state != FAILED:
+                    line.show(f"worker {event.state}", 0.0)
+    except KeyboardInterrupt:
+        raise Cancelled from None
+    finally:
+        client.close()
