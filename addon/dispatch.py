@@ -98,7 +98,7 @@ class Dispatcher:
             self._fail(job_id, "bad_input", "This job has its sound already; start a new one.")
         elif job_id in self._told:
             self._fail(job_id, "bad_input", "This job has ended already; start a new one.")
-        elif self._budget.spent(job_id):
+        elif self._budget.spent(request):
             self._fail(job_id, "worker_died", _POISON)
         elif len(self._waiting) >= WAITING_JOBS:
             self._fail(job_id, "limit", f"{WAITING_JOBS} jobs wait already; try again when some are done.")
@@ -121,6 +121,10 @@ class Dispatcher:
                 self._send_cancel(flight)
         else:
             self._reply(job_id, "not_running" if job_id in self._ended else "unknown")
+
+    def forgive(self) -> None:
+        """The user restarts the worker: what ended it before may be tried again."""
+        self._budget.reset()
 
     @property
     def wants_worker(self) -> bool:
@@ -160,9 +164,8 @@ class Dispatcher:
         if asked:
             self._waiting = {flight.job_id: flight.request, **self._waiting}
             return
-        self._budget.blame(flight.job_id)
-        spent = self._budget.spent(flight.job_id)
-        sentence = _POISON if spent else _DIED.format(reason=reason)
+        self._budget.blame(flight.request)
+        sentence = _POISON if self._budget.spent(flight.request) else _DIED.format(reason=reason)
         self._end(flight, "worker_died", sentence, f"{reason}\n{detail}".strip())
 
     def give_up(self, error: FootfallError) -> None:
@@ -282,15 +285,24 @@ class Dispatcher:
         if flight is None:
             return
         flight.watch.pong(now, message.steps_done)
-        if flight.cancel_at is not None and not flight.cancel_answered:
+        if flight.cancel_at is not None:
             if message.number > flight.cancel_at_ping:
-                self._send_cancel(flight)
+                self._still_there(flight, message)
             return
         if message.number <= flight.sent_at_ping:
             return
         flight.idle_pongs = flight.idle_pongs + 1 if message.state == "idle" else 0
         if not flight.accepted or flight.idle_pongs >= IDLE_PONGS:
             self._send(flight)
+
+    def _still_there(self, flight: _Flight, message: Pong) -> None:
+        """A ping sent after the wish to cancel was answered, and the job has not ended here."""
+        if message.state == "idle":  # but there: its end was lost
+            self._flight = None
+            self.outbox.append(Received(job_id=flight.job_id))
+            self._end_cancelled(flight)
+        elif not flight.cancel_answered:
+            self._send_cancel(flight)
 
     # What time brings ----------------------------------------------------------------------------------
 
@@ -316,7 +328,7 @@ class Dispatcher:
             self._flight = None
             self.kill_wanted = "The worker did not stop when asked and was ended."
             if flight.watch.hung:
-                self._budget.blame(flight.job_id)
+                self._budget.blame(flight.request)
             self._end(flight, "cancelled", "Cancelled.")
 
     # Small steps ---------------------------------------------------------------------------------------
@@ -365,10 +377,10 @@ class Dispatcher:
             del self._ended[next(iter(self._ended))]
 
 
-_DIED = "{reason} Generate again; if it happens again, use a shorter range, draft quality or the CPU."
+_DIED = "{reason} If generating again ends the same way, use a shorter range, draft quality or the CPU."
 _POISON = (
-    "This job has ended the worker twice and is not sent again. Use a shorter range, draft quality or the "
-    "CPU, and start a new job."
+    "This job has ended the worker twice and is not sent again. Use a shorter range or draft quality, or "
+    "choose another device and restart the worker."
 )
 _HUNG = (
     "The worker made no progress for a long time and was stopped. Generate again; if it happens again, use a "

@@ -7,6 +7,8 @@ by name and UUID only, because undo and file loads free the objects behind any r
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,7 +16,8 @@ from types import MappingProxyType
 
 from .reports import Delivered, Report, WorkerStatus
 from .wire.errors import Malformed
-from .wire.messages import Accepted, CancelReply, Failed, Progress, Result
+from .wire.fields import pack_fields
+from .wire.messages import Accepted, CancelReply, Failed, FoleyRequest, Progress, Result
 
 QUEUED, CAPTURING, SENT, RUNNING, CANCELLING = "queued", "capturing", "sent", "running", "cancelling"
 DONE, FAILED, CANCELLED, PLACED, NOT_PLACED = "done", "failed", "cancelled", "placed", "not_placed"
@@ -228,26 +231,40 @@ class JobTable:
 
 @dataclass(slots=True)
 class RetryBudget:
-    """How often each job has ended a worker. Only the job that ran is blamed; at ``most`` it is not sent."""
+    """How often each job has ended a worker. Only the job that ran is blamed; at ``most`` it is not sent.
+
+    A job is known by what it asks for, not by its id, so that trying again under a new id does not help.
+    """
 
     most: int = 2
     remembered: int = 1_000
-    _kills: dict[str, int] = field(default_factory=dict)
+    _kills: dict[bytes, int] = field(default_factory=dict)
 
-    def blame(self, job_id: str) -> int:
-        """Count one more ended worker against ``job_id``; the new count."""
-        kills = self._kills.pop(job_id, 0) + 1
-        self._kills[job_id] = kills
+    def blame(self, request: FoleyRequest) -> int:
+        """Count one more ended worker against ``request``; the new count."""
+        name = _digest(request)
+        kills = self._kills.pop(name, 0) + 1
+        self._kills[name] = kills
         while len(self._kills) > self.remembered:
             del self._kills[next(iter(self._kills))]
         return kills
 
-    def kills(self, job_id: str) -> int:
-        return self._kills.get(job_id, 0)
+    def spent(self, request: FoleyRequest) -> bool:
+        """True once it must not be sent again. Costs nothing as long as nobody is to blame."""
+        return bool(self._kills) and self._kills.get(_digest(request), 0) >= self.most
 
-    def spent(self, job_id: str) -> bool:
-        """True once the job must not be sent again."""
-        return self.kills(job_id) >= self.most
+    def reset(self) -> None:
+        """The user has changed something (restarted the worker): everybody gets a new chance."""
+        self._kills.clear()
+
+
+def _digest(request: FoleyRequest) -> bytes:
+    buffers: list[memoryview] = []
+    plain = pack_fields(request, buffers)
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for buffer in buffers:
+        digest.update(buffer)
+    return digest.digest()
 
 
 def _plain(name: str, value: object) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 from .wire.errors import FootfallError, WireError, WorkerDied, WorkerFailedToStart, WorkerNotInstalled
 from .wire.exits import WorkerExit
 from .wire.handshake import WorkerAddress, WorkerSettings
-from .wire.liveness import Liveness, RestartBreaker, Verdict
+from .wire.liveness import STABLE_AFTER_S, Liveness, RestartBreaker, Verdict
 from .wire.messages import Hello, Message, Ping, Pong, Ready, Shutdown
 from .wire.version import check_version
 from .worker_process import tail
@@ -93,6 +93,8 @@ class GaveUp:
 
 
 Change = Up | Down | GaveUp
+Spawn = Callable[[], Process]
+Connect = Callable[[WorkerAddress, WorkerSettings], Wire]
 
 
 class Supervisor:
@@ -100,8 +102,8 @@ class Supervisor:
 
     def __init__(
         self,
-        spawn: Callable[[], Process],
-        connect: Callable[[WorkerAddress, WorkerSettings], Wire],
+        spawn: Spawn,
+        connect: Connect,
         *,
         version: str,
         patience: Patience | None = None,
@@ -116,6 +118,8 @@ class Supervisor:
         self._liveness: Liveness | None = None
         self._since = 0.0  # when the state began
         self._hello_at = 0.0
+        self._started_at = 0.0
+        self._was_up = False  # else however long it took to fail, it was no stable worker
         self._hurry = 1.0  # scales the ladder's waits
         self._failure: FootfallError | None = (
             None  # why the worker could not be used, when we ended it for that
@@ -234,6 +238,7 @@ class Supervisor:
         self.error = None
         self.pings = 0
         self._liveness = Liveness(now)
+        self._was_up = True
         self._become(UP, now)
         return [Up(ready=ready)]
 
@@ -249,7 +254,8 @@ class Supervisor:
             return []
         self._breaker.started(now)
         self.starts += 1
-        self._hurry, self._failure = 1.0, None
+        self._hurry, self._failure, self._was_up = 1.0, None, False
+        self._started_at = now
         try:
             self._process = self._spawn()
         except WorkerNotInstalled as error:
@@ -323,7 +329,7 @@ class Supervisor:
             self._breaker.ended()
         else:
             _log.error("%s %s", error.sentence, error.detail)
-            self._breaker.died(now)
+            self._breaker.died(now if self._was_up else min(now, self._started_at + STABLE_AFTER_S / 2))
             self.error = error
         self._become(OFF, now)
         changes: list[Change] = [Down(error=error, asked=asked)]

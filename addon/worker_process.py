@@ -153,7 +153,7 @@ class WorkerProcess:
             self._exited_at = now
         if WINDOWS or not _group_lives(self.pid):
             self._gone = True
-        elif now - self._exited_at >= LAST_WORDS_S:
+        elif now - self._exited_at >= LAST_WORDS_S * (0.3 if self.ending else 1.0):
             self._signal_group(signal.SIGKILL)
             self._gone = True
         return code if self._gone else None
