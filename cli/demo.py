@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _model(wanted: str, out: Path) -> tuple[str, str]:
-    """(bundle to use, note for the report): the one asked for, else the starter, else random weights in DIR."""
+    """(bundle, note for the report): the one asked for, else the starter, else random weights in DIR."""
     from ..server.models.bundle import find_bundle
     from ..server.models.random_bundle import write_random_bundle
 
@@ -96,7 +96,7 @@ def _model(wanted: str, out: Path) -> tuple[str, str]:
     folder = out / "models" / PRACTICE
     if not (folder / "bundle.toml").is_file():
         write_random_bundle("audioldm-s-full-v2", folder, tiny=True)
-    note = "No trained model is on this machine, so this one has random weights: timing is real, timbre is noise."
+    note = "No trained model is here, so this one has random weights: timing is real, timbre is noise."
     return str(folder), note
 
 
@@ -106,7 +106,7 @@ def _in_blender(blender: Blender, blend: Path | None, *words: str) -> dict[str, 
     child = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
     lines = [line for line in child.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        raise FootfallError("Blender ended without a word; run again with --verbose and read its last lines.")
+        raise FootfallError("Blender ended without a word; read its last lines above and try again.")
     report: dict[str, Any] = json.loads(lines[-1])
     if not report.get("ok"):
         raise from_code(report.get("code", ""), report.get("error", ""), report.get("detail", ""))
@@ -122,8 +122,9 @@ def _summary(out: Path, report: dict[str, Any]) -> None:
     onsets = report["onsets"]
     print(f"{out / 'demo.mp4'}\n{out / 'demo.blend'}\n{out / 'report.json'}\n{out / 'demo.png'}")
     print(
-        f"{onsets['heard']} of {onsets['hits']} hits are heard, {onsets['median_ms']:.1f} ms off in the median, "
-        f"{onsets['worst_ms']:.1f} ms at worst; {report['loudness_lufs']:.1f} LUFS."
+        f"{onsets['heard']} of {onsets['hits']} hits are heard, "
+        f"{onsets['median_ms']:.1f} ms off in the median, {onsets['worst_ms']:.1f} ms at worst; "
+        f"{report['loudness_lufs']:.1f} LUFS."
     )
     if report["note"]:
         print(report["note"])
