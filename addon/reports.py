@@ -83,14 +83,14 @@ class EventQueue:
         with self._changed:
             if isinstance(event, WorkerStatus):
                 self._put_status(event)
-            elif isinstance(event, Result | Delivered):
+            elif isinstance(event, _ENDS):
                 self._events.append(event)
                 self._bytes += _weight(event)
             else:
                 self._put_merged(event)
             self._changed.notify_all()
 
-    def _put_merged(self, event: Accepted | Progress | Failed | CancelReply) -> None:
+    def _put_merged(self, event: Accepted | Progress | CancelReply) -> None:
         for index in range(len(self._events) - 1, -1, -1):
             waiting = self._events[index]
             if isinstance(waiting, WorkerStatus) or waiting.job_id != event.job_id:

@@ -137,7 +137,10 @@ class WorkerProcess:
 
     def _believe(self, line: bytes) -> WorkerAddress:
         try:
-            return parse(WorkerAddress, line)
+            address = parse(WorkerAddress, line)
+            if int(address.endpoint.rpartition(":")[2]) > 65_535:
+                raise Malformed("There is no such port.")
+            return address
         except Malformed as error:
             raise WorkerFailedToStart(
                 "The worker did not greet as expected; set it up again in the preferences.",
