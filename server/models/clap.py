@@ -49,6 +49,7 @@ class ClapEncoder:
     def load(cls, bundle: Bundle, device: torch.device, dtype: torch.dtype) -> ClapEncoder:
         """Raises ModelMissing; ModelRefused, also when AudioLDM knows another CLAP; OutOfMemory."""
         import transformers
+        from huggingface_hub.errors import StrictDataclassError
 
         config = bundle.config("clap")
         path = bundle.weights("clap")
@@ -63,7 +64,7 @@ class ClapEncoder:
             with memory_guard(device, "CLAP"):
                 build = functools.partial(transformers.ClapModel, settings)
                 model = load_weights(build, path, device=device, dtype=dtype)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, StrictDataclassError) as error:
             raise ModelRefused(
                 f"The CLAP of {bundle.title} has a damaged configuration; pull it again.", repr(error)
             ) from error
@@ -184,7 +185,7 @@ def check_text_tower(bundle: Bundle) -> None:
     if different:
         raise ModelRefused(
             f"AudioLDM in {bundle.title} was trained with another CLAP than the one beside it and would "
-            "sound wrong; convert the CLAP of the same checkpoint with scripts/convert_laion_clap.py and use that.",
+            "sound wrong; convert that checkpoint's own CLAP with scripts/convert_laion_clap.py and use it.",
             f"first difference: {different}",
         )
     bundle.remember(_TOWER)

@@ -49,8 +49,8 @@ class ClipEncoder:
         self._size = int(config["model_cfg"]["vision_cfg"]["image_size"])
         # Resizing with anti-aliasing stays on the CPU for Apple's GPU, whose support for it is recent.
         self._resizes_on = torch.device("cpu") if self._device.type == "mps" else self._device
-        self._mean = torch.tensor(prepare.get("mean"), device=self._resizes_on).view(1, 3, 1, 1)
-        self._std = torch.tensor(prepare.get("std"), device=self._resizes_on).view(1, 3, 1, 1)
+        self._mean = torch.tensor(prepare["mean"], device=self._resizes_on).view(1, 3, 1, 1)
+        self._std = torch.tensor(prepare["std"], device=self._resizes_on).view(1, 3, 1, 1)
         self._shots: OrderedDict[bytes, Tensor] = OrderedDict()
         self.space = SpaceId(name="", sha256="")
         self.looked_at = 0
