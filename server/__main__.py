@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
 import sys
 import threading
@@ -25,7 +24,7 @@ from .. import __version__
 from ..addon.wire.auth import key_bytes
 from ..addon.wire.errors import BadInput, FootfallError, Malformed
 from ..addon.wire.exits import WorkerExit
-from ..addon.wire.handshake import DEVICES, WorkerAddress, WorkerSettings, parse
+from ..addon.wire.handshake import WorkerAddress, WorkerSettings, parse
 from ..addon.wire.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from . import lifeline, logs
 from .control import Pipeline
@@ -50,7 +49,7 @@ def main(make_pipeline: MakePipeline | None = None, *, arguments: Sequence[str] 
     try:
         require_loopback(options.bind)
         line, pipes = _greeting()
-        settings = _checked(parse(WorkerSettings, line))
+        settings = _settings(line)
     except (BadInput, Malformed) as error:
         sys.stderr.write(f"{error.sentence}\n")
         return WorkerExit.REFUSED if isinstance(error, BadInput) else WorkerExit.BAD_GREETING
@@ -111,22 +110,10 @@ def _greeting() -> tuple[bytes, _Pipes]:
     return bytes(line), pipes
 
 
-def _checked(settings: WorkerSettings) -> WorkerSettings:
-    key_bytes(settings.key)
-    wrong = [
-        name
-        for name, good in (
-            ("parent_pid", settings.parent_pid > 0),
-            ("log_dir", bool(settings.log_dir)),
-            ("models_dir", bool(settings.models_dir)),
-            ("device", settings.device in DEVICES),
-            ("memory_limit_mb", settings.memory_limit_mb >= 0),
-            ("idle_s", math.isfinite(settings.idle_s) and settings.idle_s >= 0),
-        )
-        if not good
-    ]
-    if wrong:
-        raise Malformed(f"The worker's greeting has a wrong {', '.join(wrong)}.")
+def _settings(line: bytes) -> WorkerSettings:
+    settings = parse(WorkerSettings, line)
+    if not settings.log_dir or not settings.models_dir:  # an empty path would mean the current folder
+        raise Malformed("The worker's greeting names no folder for its log or its models.")
     return settings
 
 

@@ -26,7 +26,8 @@ ANY_PORT = "tcp://127.0.0.1:*"
 ZMQ_FLOOR = (4, 3, 3)  # below it a raw TCP connection can deny service (CVE-2020-15166)
 RECEIVE_MESSAGES = 64  # high-water mark: beyond it libzmq stops reading from the peer, nothing is lost
 SEND_MESSAGES = 256
-HANDSHAKE_MS = 5_000  # a connection that says nothing is closed after that
+BACKLOG = 1024  # connections not yet accepted: a crowd of strangers must not keep the add-on out
+HANDSHAKE_MS = 3_000  # a connection that says nothing is closed after that
 RETRY_MS = 20  # the add-on reads nothing: look again this often
 FAREWELL_S = 1.0
 _COPY_BELOW = 64 * 1024  # bytes; larger frames are handed to libzmq as they are
@@ -107,6 +108,7 @@ class Transport:
             (zmq.RCVHWM, RECEIVE_MESSAGES),
             (zmq.SNDHWM, SEND_MESSAGES),
             (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+            (zmq.BACKLOG, BACKLOG),
         ):
             self._socket().setsockopt(option, value)
         try:

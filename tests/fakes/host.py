@@ -47,7 +47,8 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.close(1)
-            threading.Event().wait()
+            threading.Event().wait(60)  # long enough for any test, and then gone
+            os._exit(0)
         siblings.append(pid)
     said = {
         "workers": [peer.pid for peer in peers],
