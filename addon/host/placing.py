@@ -25,7 +25,7 @@ from . import mixdown, sequencer
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 0.015
+BUDGET_S = 0.010
 # Running operators that hold pointers to strips, or that would be cut in two by an undo step.
 _HOLDING = ("TRANSFORM_OT_", "SEQUENCER_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_")
 
