@@ -92,6 +92,7 @@ class Vocoder:
         """mel (B, T, mels) -> (B, T * hop) float32. ``check`` between layers; ``done``: fraction, by
         chunks.
         """
+        mel = mel.to(self._first.weight)
         takes, frames, _ = mel.shape
         at_once = max(1, FRAMES_AT_ONCE // (min(frames, CHUNK_FRAMES) + 2 * self.reach_frames))
         pieces = math.ceil(frames / CHUNK_FRAMES)

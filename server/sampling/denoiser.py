@@ -43,7 +43,8 @@ class Denoiser:
     """A ``solvers.Predict`` for ``N`` sounds under ``windows``.
 
     conditions: (N, W, 512) unit rows; negatives: (N, W, 512), the unconditional side of guidance.
-    ``check`` is called before each pass through the network and may raise.
+    ``on_pass`` is called before each pass through the network, with the fraction of this step that is done,
+    and may raise to stop.
     """
 
     network: Network
@@ -52,7 +53,7 @@ class Denoiser:
     negatives: Tensor
     guidance: Guidance
     limit: RowLimit
-    check: Callable[[], None]
+    on_pass: Callable[[float], None]
     _weights: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Denoiser:
         done: list[Tensor] = []
         start = 0
         while start < len(rows):
-            self.check()
+            self.on_pass(start / len(rows))
             batch = slice(start, start + self.limit.rows)
             found = self._try(rows[batch], timestep, conditions[batch])
             if found is not None:

@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 GRID = 8  # the UNet halves the time three times
+LONGEST = 256  # columns; 10.24 s is what the models were trained on
+OVERLAP = 48  # columns shared by windows that are denoised together
+MEL_OVERLAP = 32  # columns shared by windows that are decoded one by one
 SHORTEST = 16  # columns; below 0.64 s the model has never heard anything
 
 
@@ -60,7 +63,7 @@ class Plan:
 
 
 def plan(columns: int, longest: int, overlap: int) -> Plan:
-    """The fewest windows of at most ``longest`` columns that overlap by at least ``overlap``, all equally long.
+    """The fewest equal windows of at most ``longest`` columns that overlap by at least ``overlap``.
 
     ``longest`` must be a multiple of GRID and more than ``overlap`` + GRID.
     """

@@ -20,6 +20,7 @@ BLOCK_S = 0.4  # the shortest sound that BS.1770 defines a loudness for
 QUIET_LUFS = -70.0  # the absolute gate: below it there is nothing to measure
 MOST_GAIN_DB = 40.0  # a nearly silent sound is not blown up into its own noise
 FLOOR = 1e-9
+PEAK_BLOCK, PEAK_MARGIN = 2**20, 2048  # samples
 
 
 def sample_count(duration_s: Fraction, rate_hz: int) -> int:
@@ -103,8 +104,12 @@ def true_peak(sound: np.ndarray, rate_hz: int) -> float:
     sampled = float(np.abs(sound).max(initial=0.0))
     if sampled < FLOOR:
         return sampled
-    between = soxr.resample(sound, rate_hz, rate_hz * OVERSAMPLING, quality="HQ")
-    return max(sampled, float(np.abs(between).max(initial=0.0)))
+    peak = sampled
+    for start in range(0, len(sound), PEAK_BLOCK):  # in blocks that overlap, to keep memory small
+        block = sound[max(0, start - PEAK_MARGIN) : start + PEAK_BLOCK + PEAK_MARGIN]
+        between = soxr.resample(block, rate_hz, rate_hz * OVERSAMPLING, quality="HQ")
+        peak = max(peak, float(np.abs(between).max(initial=0.0)))
+    return peak
 
 
 def limit(sound: np.ndarray, rate_hz: int, ceiling_db: float = TRUE_PEAK_CEILING_DB) -> np.ndarray:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything of one bundle that a job needs, loaded once and in the order in which a job needs it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..control import JobControl
+from .audioldm import AudioLDM, load_audioldm
+from .bundle import Bundle
+from .captions import Bank, load_bank
+from .clap import ClapEncoder
+from .clip import ClipEncoder
+from .mapper import Mapper, choose, load_mapper
+from .offset import measure_offset
+from .vocoder import Vocoder, load_vocoder
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Models:
+    """The parts of one bundle on one device. ``offset``: samples by which the vocoder comes late."""
+
+    bundle: Bundle
+    device: torch.device
+    dtype: torch.dtype
+    clip: ClipEncoder
+    clap: ClapEncoder
+    bank: Bank
+    audioldm: AudioLDM
+    vocoder: Vocoder
+    offset: int
+    _mappers: dict[str, Mapper] = field(default_factory=dict)
+
+    @property
+    def rate_hz(self) -> int:
+        return self.vocoder.rate_hz
+
+    @property
+    def column_samples(self) -> int:
+        """Samples of sound for one latent column: 640, which is 40 ms."""
+        return self.audioldm.factor * self.vocoder.hop
+
+    @property
+    def bins(self) -> int:
+        """Latent bins over the spectrum."""
+        return self.vocoder.mels // self.audioldm.factor
+
+    def mapper(self, kind: str) -> Mapper:
+        """Raises ModelMissing, ModelRefused."""
+        name = choose(self.bundle, kind)
+        if name not in self._mappers:
+            self._mappers[name] = load_mapper(self.bundle, name, self.bank, self.device)
+        return self._mappers[name]
+
+
+def load_models(
+    bundle: Bundle, device: torch.device, dtype: torch.dtype, control: JobControl, cache_dir: Path
+) -> Models:
+    """Loads with progress, stopping between parts. Raises ModelMissing, ModelRefused, OutOfMemory,
+    Cancelled.
+    """
+    done = 0.0
+
+    def part(share: float) -> None:
+        nonlocal done
+        done += share
+        control.check()
+        control.progress("loading", min(done, 1.0))
+
+    part(0.0)
+    clip = ClipEncoder.load(bundle, device, dtype)
+    part(0.2)
+    clap = ClapEncoder.load(bundle, device, dtype)
+    part(0.2)
+    audioldm = load_audioldm(bundle, device, dtype, control.check)
+    part(0.25)
+    vocoder = load_vocoder(bundle, device, dtype)
+    part(0.1)
+    offset = measure_offset(vocoder)
+    before = done
+
+    def captions(fraction: float) -> None:
+        control.check()
+        control.progress("loading", before + (1.0 - before) * fraction)
+
+    bank = load_bank(bundle, clip, clap, cache_dir, captions)
+    captions(1.0)
+    _log.info("loaded %s on %s in %s, vocoder offset %d samples", bundle.name, device, dtype, offset)
+    return Models(
+        bundle=bundle,
+        device=device,
+        dtype=dtype,
+        clip=clip,
+        clap=clap,
+        bank=bank,
+        audioldm=audioldm,
+        vocoder=vocoder,
+        offset=offset,
+    )

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frames in, sound out: the whole way on one page.
+
+::
+
+    frames (T, H, W, 3) -> CLIP (T, 512) -> windows (W, 512) -> mapper -> CLAP (W, 512) -> nudged by words
+    -> noise -> UNet, step by step -> latents -> VAE -> log-mel -> vocoder -> waveform
+    -> rate, length, loudness, peak -> Clips
+
+``FoleyPipeline`` is the engine's Pipeline (control.py). Models are loaded once and stay until ``release``;
+nothing else of a job stays but what is remembered under a hash of all that decides it, so no job changes
+another's sound. conditions.py goes the first half of the way, rendering.py the second, job.py says what is
+to be made.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..addon.wire.handshake import WorkerSettings
+from ..addon.wire.messages import BundleInfo, FoleyRequest
+from . import rendering
+from .control import JobControl, Memory, Rendering
+from .job import Job
+from .models import device as devices
+from .models.bundle import find_bundle, installed
+from .models.loaded import Models, load_models
+from .rendering import Batch, Remembered
+
+CACHE_FOLDER = ".cache"  # beside the bundles; begins with a dot, so it is never taken for one
+
+_log = logging.getLogger(__name__)
+
+
+class FoleyPipeline:
+    """One call at a time, from one thread. See control.Pipeline."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._folder = Path(settings.models_dir).expanduser()
+        self._limit_mb = settings.memory_limit_mb
+        self._device = _pick_device(settings.device)
+        self._models: Models | None = None
+        self._remembered = Remembered()
+
+    def device(self) -> str:
+        return devices.describe(self._device)
+
+    def bundles(self) -> tuple[BundleInfo, ...]:
+        return tuple(installed(self._folder))
+
+    def memory(self) -> Memory:
+        return devices.memory(self._device)
+
+    def release(self) -> None:
+        self._models = None
+        self._remembered = Remembered()
+        devices.empty_cache(self._device)
+
+    def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
+        """See control.Pipeline. The same request, bundle and CPU give the same bits, whatever ran before."""
+        with devices.memory_guard(self._device, "this sound"), torch.inference_mode():
+            models = self._load(request.bundle, control)
+            job = Job(request, models, control)
+            batches = job.batches()
+            sounds = self._render(job, batches)
+            clips = tuple(job.finished(batches, sounds))
+            control.progress("finishing", 1.0)
+            return Rendering(
+                clips=clips, provenance=job.provenance(), heard=job.heard, warnings=tuple(job.warnings)
+            )
+
+    def _load(self, name: str, control: JobControl) -> Models:
+        bundle = find_bundle(name, self._folder)
+        if self._models is None or self._models.bundle.sha256 != bundle.sha256:
+            self.release()  # two sets of weights may not fit
+            dtype = _pick_dtype(self._device)
+            self._models = load_models(bundle, self._device, dtype, control, self._folder / CACHE_FOLDER)
+        return self._models
+
+    def _render(self, job: Job, batches: dict[str, Batch]) -> dict[str, np.ndarray]:
+        """Raw sounds (N, samples) for each batch: those remembered, and those made now."""
+        sounds = {layer: self._remembered.get(batch) for layer, batch in batches.items()}
+        missing = {layer: batch for layer, batch in batches.items() if sounds[layer] is None}
+        latents = {}
+        for layer, batch, report in job.shares("sampling", missing):
+            latents[layer] = rendering.sample(job.models, batch, job.control, report, self._limit_mb)
+        for layer, batch, report in job.shares("decoding", missing):
+            made = rendering.decode(job.models, latents.pop(layer), batch.samples, job.control, report)
+            self._remembered.keep(batch, made)
+            sounds[layer] = made
+        return {layer: sound for layer, sound in sounds.items() if sound is not None}
+
+
+def _pick_device(name: str) -> torch.device:
+    """The fastest by measurement where there is a choice."""
+    kinds = devices.available()
+    if name != "auto" or len(kinds) == 1:
+        return devices.pick_device(name)
+    measured = {
+        kind: devices.measure(torch.device(kind), devices.pick_dtype(torch.device(kind))) for kind in kinds
+    }
+    _log.info("seconds for the same work: %s", measured)
+    return devices.pick_device(name, measured)
+
+
+def _pick_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cpu":
+        return devices.pick_dtype(device)
+    measured = {
+        str(dtype).removeprefix("torch."): devices.measure(device, dtype)
+        for dtype in (torch.float16, torch.float32)
+    }
+    return devices.pick_dtype(device, measured)
