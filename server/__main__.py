@@ -145,11 +145,9 @@ def _serve(settings: WorkerSettings, make_pipeline: MakePipeline, bind: str, add
     _tell(address, endpoint)
     engine.start()
     transport.run(lambda: engine.fatal is not None)
-    if engine.fatal is not None:
-        return _why(engine.fatal)
     transport.farewell(lambda: engine.stop(0.0))
     transport.close()
-    return WorkerExit.DONE
+    return WorkerExit.DONE if engine.fatal is None else _why(engine.fatal)
 
 
 def _tell(address: int, endpoint: str) -> None:

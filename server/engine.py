@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..addon.wire.errors import Cancelled, LimitExceeded
+from ..addon.wire.errors import Cancelled, FootfallError, LimitExceeded
 from ..addon.wire.messages import BundleInfo, Failed, FoleyRequest, Message, Progress, Result
 from . import threads
 from .control import Pipeline
@@ -264,7 +264,12 @@ class Engine:
         return None if self._release_at is None else max(self._release_at - self._clock(), 0.0)
 
     def _find_description(self, pipeline: Pipeline) -> None:
-        found = Description(device=pipeline.device(), bundles=pipeline.bundles())
+        try:
+            bundles = pipeline.bundles()
+        except FootfallError as error:  # a damaged folder of models must not cost the user the worker
+            _log.exception("Cannot list the bundles: %s", error.sentence)
+            bundles = ()
+        found = Description(device=pipeline.device(), bundles=bundles)
         with self._work:
             self._description = found
         self._notify()

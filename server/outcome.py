@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..addon.wire import limits
-from ..addon.wire.errors import FootfallError, ModelError, WireError
+from ..addon.wire.errors import BadInput, FootfallError, ModelError, WireError
 from ..addon.wire.fields import check
 from ..addon.wire.messages import Clip, Failed, FoleyRequest
 from ..addon.wire.texts import scrub
@@ -38,7 +38,7 @@ _MEMORY_WORDS = (
 
 
 def check_rendering(rendering: object, request: FoleyRequest) -> Rendering:
-    """``rendering`` if it is what ``request`` asked for. Raises ModelError."""
+    """``rendering`` if it is what ``request`` asked for. Raises ModelError or BadInput."""
     if not isinstance(rendering, Rendering):
         raise ModelError(_UNUSABLE.format("no sound at all"), f"run() returned {type(rendering).__name__}")
     if not rendering.clips and not rendering.warnings:
@@ -58,6 +58,11 @@ def _check_clip(clip: Clip, request: FoleyRequest) -> None:
         check(clip)
     except WireError as error:
         raise ModelError(_UNUSABLE.format("not a number, or of the wrong kind"), str(error)) from error
+    if clip.waveform.nbytes > limits.FRAME_BYTES:
+        raise BadInput(
+            "This sound is too large to be sent; use a shorter range or a lower sampling rate.",
+            f"{clip.waveform.nbytes} bytes",
+        )
     samples = len(clip.waveform)
     if float(np.abs(clip.waveform).max()) > 1.0:
         raise ModelError(_UNUSABLE.format("louder than full scale"))

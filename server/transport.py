@@ -30,6 +30,7 @@ BACKLOG = 1024  # connections not yet accepted: a crowd of strangers must not ke
 HANDSHAKE_MS = 3_000  # a connection that says nothing is closed after that
 RETRY_MS = 20  # the add-on reads nothing: look again this often
 FAREWELL_S = 1.0
+LAST_WORDS_MS = 200
 _COPY_BELOW = 64 * 1024  # bytes; larger frames are handed to libzmq as they are
 _BATCH = 64  # messages read before answers are sent
 _LOOPBACK = re.compile(r"tcp://127\.0\.0\.1:(\*|[1-9][0-9]{0,4})")
@@ -148,8 +149,8 @@ class Transport:
             poller.poll(RETRY_MS)
 
     def close(self) -> None:
-        """Close the socket and the context; what is not sent by now is dropped."""
-        self._socket().close(linger=0)
+        """Close the socket and the context; last words get LAST_WORDS_MS to leave the process."""
+        self._socket().close(linger=LAST_WORDS_MS)
         self._context.term()
         self._mailbox.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from footfall.addon.wire.errors import LimitExceeded
+from footfall.addon.wire.errors import LimitExceeded, ModelRefused
 from footfall.addon.wire.messages import Failed, FoleyRequest, Message, Progress, Result
 from footfall.server.control import JobControl, Rendering
 from footfall.server.engine import Engine
@@ -337,6 +337,17 @@ def test_a_pipeline_that_cannot_be_made_is_fatal_and_told() -> None:
     assert told.wait(WAIT_S)
     assert isinstance(engine.fatal, ImportError)
     assert engine.stop(WAIT_S)
+
+
+def test_models_that_cannot_be_listed_do_not_cost_the_worker(bench: Callable[..., Bench]) -> None:
+    class Damaged(FakePipeline):
+        def bundles(self) -> Any:
+            raise ModelRefused("bundle.toml is damaged.")
+
+    one = bench(Damaged())
+    wait_until(lambda: one.engine.description)
+    assert one.engine.description.bundles == ()  # type: ignore[union-attr]
+    assert isinstance(one.run(), Result)
 
 
 def test_stopping_cancels_what_runs_and_what_waits(bench: Callable[..., Bench]) -> None:

@@ -47,6 +47,15 @@ def test_a_bed_is_exactly_as_long_as_its_shot_and_starts_with_it() -> None:
         check_rendering(_only(bed, wanted), wanted)
 
 
+def test_a_sound_that_no_frame_can_carry_is_refused_before_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = request()
+    monkeypatch.setattr(limits, "FRAME_BYTES", 4 * 48_000 - 1)
+    with pytest.raises(BadInput, match="too large"):
+        check_rendering(render(wanted), wanted)
+
+
 def test_a_spot_may_not_begin_after_the_shot() -> None:
     wanted = request(layers=("spots",))
     spot = Clip(
