@@ -205,7 +205,7 @@ class _IoThread:
                 self._zmq = self._load()
                 self._context = self._zmq.Context()
             except FootfallError as error:
-                self._conductor.fail(error)
+                self._conductor.fail(error, self._clock())
             atexit.register(self.close, 3.0)  # after zmq's own, hence before it
             while self._serve(woken):
                 pass
@@ -227,12 +227,7 @@ class _IoThread:
             if self._bugs > BUGS:
                 raise
             _log.exception("Unforeseen error in the client's thread; the worker is ended")
-            self._conductor.fail(
-                WorkerError(
-                    "Something in Footfall went wrong; restart the worker, and send the log if it returns."
-                )
-            )
-            self._conductor.worker.drop(self._clock())
+            self._conductor.fail(WorkerError(_WRONG), self._clock())
             return True
         return False
 
@@ -294,3 +289,6 @@ class _IoThread:
 
     def _connect(self, address: WorkerAddress, settings: WorkerSettings) -> Link:
         return Link(self._zmq, self._context, address, settings)
+
+
+_WRONG = "Something in Footfall went wrong; restart the worker, and send the log if it happens again."

@@ -77,10 +77,13 @@ class Conductor:
         self.worker.retry(now)
         self.jobs.worker_gone("The worker was restarted.", asked=True)
 
-    def fail(self, problem: FootfallError) -> None:
-        """Nothing works until ``restart``: every job ends with ``problem``."""
+    def fail(self, problem: FootfallError, now: float) -> None:
+        """Nothing works until ``restart``: the worker and every job end, and jobs that come end at once."""
         self._problem = problem
         self._eager = False
+        self.jobs.give_up(problem)
+        self.worker.drop(now)
+        self._tell(now)
 
     def close(self, now: float, hurry: float) -> bool:
         """End the worker, in steps; True once it is gone. ``hurry`` scales the ladder's waits."""

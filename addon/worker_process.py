@@ -30,6 +30,7 @@ from .wire.texts import scrub
 GREETING_BYTES = 4_096  # the longest address line that is believed
 TAIL_BYTES = 16_384  # of what the worker said before it opened its log
 TERM_AFTER_S, KILL_AFTER_S = 1.0, 0.7  # after the wish to end; after SIGTERM
+REAP_S = 0.5  # for the system to take a killed process away
 LAST_WORDS_S = 0.3  # for what the worker leaves in its group: the log keeper writes the crash down
 WINDOWS = sys.platform == "win32"
 
@@ -218,8 +219,10 @@ class WorkerProcess:
                 self._process.stdin.close()
 
     def close(self) -> None:
-        """Let go of all pipes and files. The process must have ended, or ends now through its lifeline."""
+        """Let go of all pipes and files. The process has ended, was killed, or ends now by its lifeline."""
         self._close_stdin()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(REAP_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._said.close()
