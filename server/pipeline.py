@@ -16,6 +16,7 @@ to be made.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,10 @@ _log = logging.getLogger(__name__)
 
 
 class FoleyPipeline:
-    """One call at a time, from one thread. See control.Pipeline."""
+    """One call at a time, from one thread. See control.Pipeline. ``load``: how a bundle becomes models."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, load: Callable[..., Models] = load_models) -> None:
+        self._load_models = load
         self._folder = Path(settings.models_dir).expanduser()
         self._limit_mb = settings.memory_limit_mb
         self._device = _pick_device(settings.device)
@@ -78,7 +80,9 @@ class FoleyPipeline:
         if self._models is None or self._models.bundle.sha256 != bundle.sha256:
             self.release()  # two sets of weights may not fit
             dtype = _pick_dtype(self._device)
-            self._models = load_models(bundle, self._device, dtype, control, self._folder / CACHE_FOLDER)
+            self._models = self._load_models(
+                bundle, self._device, dtype, control, self._folder / CACHE_FOLDER
+            )
         return self._models
 
     def _render(self, job: Job, batches: dict[str, Batch]) -> dict[str, np.ndarray]:

@@ -82,20 +82,31 @@ class Remembered:
 
 def sample(models: Models, batch: Batch, control: JobControl, report: Report, limit_mb: int = 0) -> Tensor:
     """Latents (N, C, columns, bins) of a batch, on the device. Raises ModelError, Cancelled, OutOfMemory."""
-    quality = batch.quality
     shape = (models.audioldm.channels, batch.windows.columns, models.bins)
     start = torch.stack([noise(batch.seed, names, shape) for names in batch.names]).to(models.device)
+    latents = denoise(models, batch, start, report, limit_mb)
+    control.check()
+    if not solvers.is_sound(latents):
+        raise ModelError(
+            "The model lost its way and made numbers that are no sound; try less guidance or another seed."
+        )
+    return latents
+
+
+def denoise(models: Models, batch: Batch, start: Tensor, report: Report, limit_mb: int = 0) -> Tensor:
+    """The sampling loop from the noise ``start`` (N, C, columns, bins). ``report`` before each pass and after
+    each step.
+    """
+    quality = batch.quality
     conditions = batch.conditions.to(models.device)
     steps_done = 0
 
     def on_pass(fraction: float) -> None:
-        control.check()
         report(min(1.0, (steps_done + fraction) / quality.steps))
 
     def on_step(done: int, of: int) -> None:
         nonlocal steps_done
         steps_done = done
-        control.check()
         report(done / of)
 
     def out_of_memory(error: BaseException) -> bool:
@@ -114,12 +125,7 @@ def sample(models: Models, batch: Batch, control: JobControl, report: Report, li
         on_pass=on_pass,
     )
     scheduler = make_scheduler(models.audioldm.scheduler_config, quality.solver)
-    latents = solvers.sample(denoiser, scheduler, start, quality.steps, on_step)
-    if not solvers.is_sound(latents):
-        raise ModelError(
-            "The model lost its way and made numbers that are no sound; try less guidance or another seed."
-        )
-    return latents
+    return solvers.sample(denoiser, scheduler, start, quality.steps, on_step)
 
 
 def decode(models: Models, latents: Tensor, samples: int, control: JobControl, report: Report) -> np.ndarray:

@@ -62,10 +62,16 @@ class Models:
 
 
 def load_models(
-    bundle: Bundle, device: torch.device, dtype: torch.dtype, control: JobControl, cache_dir: Path
+    bundle: Bundle,
+    device: torch.device,
+    dtype: torch.dtype,
+    control: JobControl,
+    cache_dir: Path,
+    texts: tuple[str, ...] | None = None,
 ) -> Models:
-    """Loads with progress, stopping between parts. Raises ModelMissing, ModelRefused, OutOfMemory,
-    Cancelled.
+    """Loads with progress, stopping between parts. ``texts``: other captions than the project's.
+
+    Raises ModelMissing, ModelRefused, OutOfMemory, Cancelled.
     """
     done = 0.0
 
@@ -91,7 +97,7 @@ def load_models(
         control.check()
         control.progress("loading", before + (1.0 - before) * fraction)
 
-    bank = load_bank(bundle, clip, clap, cache_dir, captions)
+    bank = load_bank(bundle, clip, clap, cache_dir, captions, texts)
     captions(1.0)
     _log.info("loaded %s on %s in %s, vocoder offset %d samples", bundle.name, device, dtype, offset)
     return Models(
