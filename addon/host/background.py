@@ -66,7 +66,7 @@ def run(words: Sequence[str], prog: str) -> int:
     """Register the add-on in this process, run ``words``, and take it back again; the exit code."""
     from . import commands, registration
 
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(level=logging.CRITICAL, stream=sys.stderr)  # errors are told in one sentence
     registration.register()
     try:
         return commands.run(words, prog)

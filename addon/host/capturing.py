@@ -22,6 +22,7 @@ class Running:
     def __init__(self, job_id: str, capture: Capture) -> None:
         self.job_id = job_id
         self.capture = capture
+        self.complete = False
 
     @property
     def progress(self) -> float:
@@ -50,6 +51,7 @@ def step(session: Session) -> bool:
 
 def _begin(session: Session, job_id: str) -> bool:
     work = session.works[job_id]
+    session.did = "begin"
     if work.request is not None:  # another try of a job that was drawn before
         session.send(job_id, work.request, _blend_path(session, job_id))
         return True
@@ -74,10 +76,13 @@ def _begin(session: Session, job_id: str) -> bool:
 def _continue(session: Session, running: Running) -> bool:
     job = session.table.get(running.job_id)
     try:
-        if running.capture.step():
+        if not running.complete:
+            session.did = "picture"
+            running.complete = not running.capture.step()
             if job is not None:
                 job.fraction = running.progress
-            return True
+            return True  # sending has a tick of its own: the last picture has taken its time
+        session.did = "send"
         frames, times_s = running.capture.finish()
     except FootfallError:
         session.capture = None

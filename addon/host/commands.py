@@ -117,11 +117,15 @@ class _Console:
 
     def fail(self, error: FootfallError) -> int:
         """Say what went wrong; the exit code."""
+        from ..wire.errors import FootfallError
+
         if self._quiet:
             plain = {"ok": False, "code": error.code, "error": error.sentence, "detail": error.detail}
             self._write(json.dumps(plain) + "\n")
         else:
             _say(f"footfall: {error.sentence}")
+            if type(error) is FootfallError:  # nothing that was foreseen
+                _say(error.detail)
         return error.exit_code
 
     def _write(self, text: str) -> None:

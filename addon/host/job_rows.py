@@ -81,8 +81,9 @@ def _draw_ended(layout: bpy.types.UILayout, job: Job, session: Session, width: i
         _draw_placed(layout, job, session, width, newest=newest)
     elif job.state == CANCELLED:
         row = layout.row(align=True)
-        row.active = False
-        row.label(text=f"Cancelled: {texts.clean(job.label, 40)}", icon="CANCEL")
+        words = row.row()
+        words.active = False
+        words.label(text=f"Cancelled: {texts.clean(job.label, 40)}", icon="CANCEL")
         _button(row, "footfall.retry", job, icon="FILE_REFRESH")
         _button(row, "footfall.remove", job, icon="X")
 

@@ -39,4 +39,6 @@ def end() -> None:
 
     pump.stop()
     handlers.remove()
+    if ended.status_text is not None:
+        pump.say(None)
     ended.close()

@@ -27,10 +27,14 @@ def refuse(operator: bpy.types.Operator, error: FootfallError) -> Outcome:
 
 
 class FOOTFALL_OT_generate(bpy.types.Operator):
-    """Look at the shot and give it sound. You can go on working; the strips appear when they are ready"""
+    """Queues a job; the pump takes its pictures and places its sound."""
 
     bl_idname = "footfall.generate"
     bl_label = "Generate Foley"
+    bl_description = (
+        "Look at the shot and give it sound. You can go on working; the strips appear when they are ready.\n"
+        "Esc cancels while pictures are taken"
+    )
     bl_options = {"REGISTER"}
 
     @classmethod
@@ -42,6 +46,8 @@ class FOOTFALL_OT_generate(bpy.types.Operator):
             cls.poll_message_set(why)
         return not why
 
+    job_id = ""
+
     def execute(self, context: bpy.types.Context) -> Outcome:
         from . import orders, sequencer
 
@@ -50,10 +56,29 @@ class FOOTFALL_OT_generate(bpy.types.Operator):
             order = orders.from_panel(context, session.file_id)
         except FootfallError as error:
             return refuse(self, error)
-        session.add(order)
+        self.job_id = session.add(order)
         sequencer.show_scene(context, orders.panel_scene(context))
         wake(session)
         return FINISHED
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
+        """Start, and listen for Esc while the pump takes the pictures; everything else passes through."""
+        outcome = self.execute(context)
+        if outcome == FINISHED:
+            context.window_manager.modal_handler_add(self)
+            return {"RUNNING_MODAL"}
+        return outcome
+
+    def modal(self, _context: bpy.types.Context, event: bpy.types.Event) -> Outcome:
+        session = live.session()
+        job = session.table.get(self.job_id) if session is not None else None
+        if session is None or job is None or job.state not in ("queued", "capturing"):
+            return FINISHED
+        if event.type == "ESC" and event.value == "PRESS":
+            session.cancel(self.job_id)
+            wake(session)
+            return REFUSED
+        return {"PASS_THROUGH"}
 
 
 class _JobOperator(bpy.types.Operator):

@@ -21,7 +21,7 @@ def step(session: Session) -> bool:
     job = next((job for job in session.table.all() if job.state == DONE), None)
     if job is None:
         return False
-    session.touched = job.job_id
+    session.touched, session.did = job.job_id, "place"
     try:
         return _place_some(session, job)
     except FootfallError as error:

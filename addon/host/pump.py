@@ -28,11 +28,11 @@ IDLE_S = 1.0
 IDLE_AFTER_S = 5.0
 BUDGET_S = 0.005
 SLOW_S = 0.05
+CAPTURING_WORDS = "Footfall is taking pictures   Esc: Cancel"
 
 AREAS = {"VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"}
 
-# (what it did, seconds) of the last ticks: "tick", or "picture" when one was drawn. For the error report
-# and tests.
+# (what it was about, seconds) of the last ticks: look, begin, picture, send, place. For reports and tests.
 times: deque[tuple[str, float]] = deque(maxlen=4096)
 
 
@@ -60,7 +60,6 @@ def tick() -> float | None:
     if session is None:
         return None
     began = time.perf_counter()
-    drew = session.capture is not None
     try:
         pause = step(session)
     except Exception:  # the host's root: whatever happens, Blender goes on
@@ -68,16 +67,16 @@ def tick() -> float | None:
         _blame(session, traceback.format_exc())
         pause = ACTIVE_S
     took = time.perf_counter() - began
-    times.append(("picture" if drew else "tick", took))
-    if took > SLOW_S and not drew:
-        log.warning("a tick took %.0f ms", took * 1000)
+    times.append((session.did, took))
+    if took > SLOW_S and session.did != "picture":
+        log.warning("a tick (%s) took %.0f ms", session.did, took * 1000)
     return pause
 
 
 def step(session: Session) -> float:
     """Do a little of what is to be done; seconds after which to come again."""
     began = time.perf_counter()
-    session.touched = ""
+    session.touched, session.did = "", "look"
     changed = setup_worker.poll()
     if not handlers.blocked():
         changed |= capturing.step(session)
@@ -89,6 +88,7 @@ def step(session: Session) -> float:
         changed = True
     if not handlers.blocked() and session.capture is None and time.perf_counter() - began < BUDGET_S:
         changed |= placing_jobs.step(session)
+    _tell(session)
     if changed:
         session.last_event = session.clock()
         redraw()
@@ -113,6 +113,20 @@ def _blame(session: Session, detail: str) -> None:
         session.fail(job_id, error)
     session.capture = session.placing = None
     redraw()
+
+
+def _tell(session: Session) -> None:
+    """What the status bar says while pictures are taken."""
+    text = CAPTURING_WORDS if session.capture is not None else None
+    if text != session.status_text:
+        session.status_text = text
+        say(text)
+
+
+def say(text: str | None) -> None:
+    """Put ``text`` into the status bars; None gives them back to Blender."""
+    for window in bpy.context.window_manager.windows:
+        window.workspace.status_text_set(text)
 
 
 def redraw() -> None:

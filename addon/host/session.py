@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import folders
 from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Job, JobTable
-from ..reports import Delivered, Report, WorkerStatus
+from ..reports import FAILED, OFF, Delivered, Report, WorkerStatus
 from ..wire.errors import FootfallError, WorkerNotInstalled
 from . import bundles, settings, setup_worker, texts
 
@@ -76,12 +76,15 @@ class Session:
         self.status = WorkerStatus()
         self.capture: Any = None  # the running capture, see capturing.py
         self.placing: Any = None  # placing.Placing of the job whose strips are being added
+        self.status_text: str | None = None  # what the status bar says on our behalf
         self.file_id = uuid.uuid4().hex
         self.paths: dict[str, str] = {}  # file_id -> where that file lies now; "" while unsaved
         self.look_for_strips = False  # undo may have taken some away
+        self.did = ""  # what this tick was about, for the record of slow ones
         self.touched = ""  # the job that the pump is busy with, to blame if something breaks
         self.last_event = clock()
         self.models_folder: Path | None = None  # instead of the preferences'
+        self._starting = False  # asked for, but the client has not said so yet
         self._client: JobClient | None = None
         self._launch: WorkerLaunch | None = None
         self._settings: settings.Settings = settings.current()
@@ -112,6 +115,16 @@ class Session:
             self._client = JobClient(launch, deliver=self._deliver, version=_version())
         return self._client
 
+    def warm_up(self) -> None:
+        """Start the worker while the first pictures are taken. Raises WorkerNotInstalled.
+
+        One that has given up is tried again: the user has just asked for it.
+        """
+        client = self.need_client()
+        if client.status.state == FAILED or (client.status.state == OFF and not self._starting):
+            self._starting = True
+            client.restart(self._launch)
+
     def restart_worker(self) -> None:
         """End the worker if there is one and start it with the present preferences. Raises
         WorkerNotInstalled.
@@ -131,6 +144,7 @@ class Session:
         """Queue a job; the pump does the rest. ``request``: from an earlier try, so that nothing is drawn
         again.
         """
+        self.warm_up()
         job_id = uuid.uuid4().hex
         self.table.add(
             job_id, self.clock(), order.label, {"scene": order.scene_name, "file_id": order.file_id}
@@ -214,7 +228,7 @@ class Session:
         """Take in one event of the client."""
         self.last_event = self.clock()
         if isinstance(event, WorkerStatus):
-            self.status = event
+            self.status, self._starting = event, False
             if event.bundles:
                 bundles.report(event.bundles)
             return
@@ -263,6 +277,7 @@ class Session:
     def file_loaded(self, path: str) -> None:
         """Another file is open; the jobs of the last one finish, but not into this one."""
         self.placing: Any = None  # placing.Placing of the job whose strips are being added
+        self.status_text: str | None = None  # what the status bar says on our behalf
         self.file_id = uuid.uuid4().hex
         self.paths[self.file_id] = path
 

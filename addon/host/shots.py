@@ -87,13 +87,13 @@ def _look(scene: bpy.types.Scene) -> Look:
         return Look(error.sentence, False)
     frames = -(-span.count // (scene.frame_step if route == "rendered" else 1))
     pictures = min(math.ceil(length_s * chosen.per_second), frames)
-    words = [
+    parts = [
         SOURCES[route],
         f"frames {span.start}-{span.end}",
         texts.seconds(length_s),
         texts.count(pictures, "picture"),
     ]
-    return Look(", ".join(words), True)
+    return Look(", ".join(part.replace(" ", texts.UNBROKEN) for part in parts), True)
 
 
 def why_not(context: bpy.types.Context) -> str:

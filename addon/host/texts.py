@@ -6,7 +6,10 @@ Whatever comes from outside is cut and cleaned here before it is shown.
 
 from __future__ import annotations
 
+import re
 import textwrap
+
+UNBROKEN = "\u00a0"  # a space at which no line is broken
 
 PHASES = {
     "queued": "Waiting its turn",
@@ -51,8 +54,8 @@ NEXT_STEPS = {
 
 def clean(text: str, most: int = 300) -> str:
     """``text`` on one line, without control or direction characters, at most ``most`` characters."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: most * 4])
-    shown = " ".join(shown.split())
+    printable = (c if c.isprintable() or c == UNBROKEN else " " for c in text[: most * 4])
+    shown = re.sub(" +", " ", "".join(printable)).strip()
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Blender with a window, named by FOOTFALL_BLENDER, with the extension installed from its zip.
+
+Without one every test here is skipped aloud. Each test has its own Blender, user folder and places for files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BLENDER = os.environ.get("FOOTFALL_BLENDER", "")
+FAKE_WORKER = ROOT / "tests" / "fakes" / "fake_worker.py"
+PICTURES = os.environ.get("FOOTFALL_PICTURES", "")  # where the screen's pictures are to be kept
+PATIENCE_S = 240.0
+
+Window = Callable[..., dict[str, Any]]
+
+
+def pytest_report_header() -> str:
+    return f"window tests with {BLENDER}" if BLENDER else "NO FOOTFALL_BLENDER: the window tests do not run"
+
+
+def environment(user_folder: Path) -> dict[str, str]:
+    """Blender's own folders under ``user_folder``, and what a Blender in another root has to see."""
+    bound = [sys.base_prefix, sys.prefix, str(ROOT), *os.environ.get("REAL_BLENDER_BIND", "").split(":")]
+    return {
+        **os.environ,
+        "BLENDER_USER_RESOURCES": str(user_folder),
+        "XDG_DATA_HOME": str(user_folder / "data"),
+        "FOOTFALL_WORKER_PYTHON": sys.executable,
+        "REAL_BLENDER_BIND": ":".join(dict.fromkeys(filter(None, bound))),
+    }
+
+
+@pytest.fixture(scope="session")
+def blender() -> str:
+    if not BLENDER:
+        pytest.skip("NO BLENDER WINDOW: set FOOTFALL_BLENDER to an executable to run these tests")
+    return BLENDER
+
+
+@pytest.fixture(scope="session")
+def extension(tmp_path_factory: pytest.TempPathFactory, blender: str) -> Path:
+    """The zip for Blender 5.1 and later, as it stands in this tree."""
+    out = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, str(ROOT / "scripts" / "build_extension.py"), "--out", str(out), "--blender", ""]
+    subprocess.run(build, check=True, timeout=PATIENCE_S)
+    return next(out.glob("footfall-*-blender-5.1.zip"))
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory, blender: str, extension: Path) -> Path:
+    """A user folder in which Blender itself has installed and enabled the zip."""
+    folder = tmp_path_factory.mktemp("user")
+    command = [blender, "--command", "extension", "install-file", "-r", "user_default", "-e", str(extension)]
+    done = subprocess.run(
+        command, env=environment(folder), capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def window(tmp_path: Path, blender: str, installed: Path) -> Window:
+    """Play one of the scenes in a window of its own; what it found out."""
+
+    def play(scene: str, **words: Any) -> dict[str, Any]:
+        user = tmp_path / "user"
+        shutil.copytree(installed, user)
+        folder = tmp_path / "shots with spaces"
+        folder.mkdir()
+        told = {"scene": scene, "folder": str(folder), "fake_worker": str(FAKE_WORKER), **words}
+        began = time.monotonic()
+        done = subprocess.run(
+            [blender, "--python", str(HERE / "driver.py"), "--", json.dumps(told)],
+            env=environment(user),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        if PICTURES:
+            keep = Path(PICTURES)
+            keep.mkdir(parents=True, exist_ok=True)
+            for picture in folder.glob("*.png"):
+                shutil.copy(picture, keep / picture.name)
+        report = folder / "found.json"
+        assert report.exists(), output
+        found: dict[str, Any] = json.loads(report.read_text())
+        assert found["done"], found.get("problem", "") + output
+        assert "Traceback" not in output, output
+        return {**found, "output": output, "code": done.returncode, "took_s": time.monotonic() - began}
+
+    return play

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Blender window: the zip is installed, buttons are pressed, and the screen is photographed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Window = Callable[..., dict[str, Any]]
+
+TICK_MS = 50.0  # the longest of our turns on the main thread, but for the drawing of one picture
+GONE_S = 2.0
+QUIT_S = 3.0
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def slowest(found: dict[str, Any]) -> float:
+    """Milliseconds of the longest turn that drew no picture."""
+    return max(took for what, took in found["ticks"].items() if what != "picture")
+
+
+def test_generate(window: Window) -> None:
+    found = window("generate")
+    first, last = found["strips"][0][1:3]
+    assert (first, last) == (1, 121)
+    assert found["frame_given_back"] == 7
+    assert len(found["files"]) == len(found["strips"])
+    assert found["strips_after_undo"] == 0
+    assert found["strips_after_redo"] == len(found["strips"])
+    assert slowest(found) < TICK_MS, found["ticks"]
+    print(f"slowest ticks in ms: {found['ticks']}")
+
+
+def test_trouble(window: Window) -> None:
+    found = window("trouble")
+    assert (found["escaped"], found["frame_after_escape"]) == ("cancelled", 1)
+    code, sentence = found["crash"]
+    assert code == "worker_died"
+    assert "Traceback" not in sentence
+    assert "Footfall" in found["details"]
+    assert "worker_died" in found["details"]
+    assert found["after_crash"] == "placed"
+    words, strips = found["deleted"]
+    assert "gone" in words
+    assert strips == 0
+    assert found["placed_elsewhere"][0] == "placed"
+    assert found["placed_elsewhere"][1] > 0
+    assert found["in_wrong_file"] == 0
+    assert "another file" in found["told"]
+    assert found["came_home"] == "placed"
+    assert found["in_right_file"] > 0
+    assert slowest(found) < TICK_MS, found["ticks"]
+
+
+def test_toggle_20x(window: Window) -> None:
+    found = window("toggle")
+    assert found["loaded_at_start"] == []
+    assert found["loaded_when_enabled"] == []
+    assert found["enable_ms"] < 50.0
+    assert found["disable_ms"] < QUIT_S * 1000
+    assert found["after"] == found["before"]
+    assert found["after"]["classes"] == []
+    assert found["after"]["children"] == []
+    assert not found["after"]["property"]
+    print(f"enabled in {found['enable_ms']:.1f} ms, disabled with a job in {found['disable_ms']:.0f} ms")
+
+
+@pytest.mark.parametrize("prompt", ["slow 1000 100", "hang-gil 60"])
+def test_quit_with_a_job_running(window: Window, prompt: str) -> None:
+    found = window("quit", prompt=prompt)
+    ended = time.time()
+    assert ended - found["quit_at"] < QUIT_S + GONE_S
+    deadline = time.monotonic() + GONE_S
+    while alive(found["worker"]):
+        assert time.monotonic() < deadline, "the worker outlived Blender"
+
+
+def test_the_zip_for_older_blenders_is_refused(blender: str, extension: Path, tmp_path: Path) -> None:
+    older = next(extension.parent.glob("footfall-*-blender-4.2-5.0.zip"))
+    command = [blender, "--command", "extension", "install-file", "-r", "user_default", "-e", str(older)]
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert "must be less than the maximum version (5.1.0)" in done.stdout, done.stdout + done.stderr
+    assert not list(tmp_path.rglob("addon"))
