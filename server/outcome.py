@@ -87,13 +87,14 @@ def failure(job_id: str, error: BaseException) -> Failed:
         code, sentence = error.code, error.sentence
     else:
         code, sentence = "error", UNFORESEEN
-    detail = getattr(error, "detail", "") if code == "cancelled" else _story(error)
+    # Foreseen errors have said what there is to say, and their traceback is in the log.
+    detail = error.detail if isinstance(error, FootfallError) else "".join(traceback.format_exception(error))
     return Failed(
         job_id=job_id,
         code=code,
         sentence=scrub(sentence, limits.SENTENCE),
         # The end is what tells: a traceback's last line is the error itself.
-        detail=scrub(str(detail)[-limits.DETAIL :], limits.DETAIL),
+        detail=scrub(detail[-limits.DETAIL :], limits.DETAIL),
     )
 
 
@@ -110,8 +111,3 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _any_in(parts: Sequence[str], text: str) -> bool:
     return any(part in text for part in parts)
-
-
-def _story(error: BaseException) -> str:
-    own = getattr(error, "detail", "")
-    return (f"{own}\n\n" if own else "") + "".join(traceback.format_exception(error))
