@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ...addon.wire.errors import ModelRefused
+from ...addon.wire.errors import ModelError
 from ...addon.wire.messages import Heard
 from .bundle import Bundle
 from .weights import open_weights
@@ -29,13 +31,15 @@ from .weights import open_weights
 log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("captions.txt")
-BATCH = 64
+BATCH = 16  # small, because a job can be stopped only between two batches
 HEARD_COUNT = 8
 HEARD_TEMPERATURE = 20.0  # CLAP cosines of neighbours differ by hundredths; this spreads them into weights
+LENGTH_ERROR = 1e-3  # a kept row that is not of length 1 within this was damaged on disk
 
 
 class TextEncoder(Protocol):
-    def encode_text(self, texts: list[str]) -> Tensor: ...
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """(N, size) rows, of any length and on any device."""
 
 
 Progress = Callable[[float], None]
@@ -50,21 +54,24 @@ def captions() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bank:
-    """clip: (N, C) unit rows; clap: (N, D) unit rows; both of the same N texts."""
+    """clip: (N, C) unit rows; clap: (N, D) unit rows; both of the same N texts, float32 on one device."""
 
     texts: tuple[str, ...]
     clip: Tensor
     clap: Tensor
 
     def heard(self, condition: Tensor, count: int = HEARD_COUNT) -> tuple[Heard, ...]:
-        """The captions nearest to the mean of ``condition`` (W, D), softmax weights over those shown."""
-        mean = normalize(condition.float().mean(0, keepdim=True), dim=-1).to(self.clap)
-        cosines = (mean @ self.clap.T).squeeze(0)
-        best = torch.topk(cosines, min(count, len(self.texts)))
-        weights = torch.softmax(HEARD_TEMPERATURE * best.values, dim=0).tolist()
+        """The captions nearest to the mean of ``condition`` (W, D), nearest first.
+
+        Their weights are a softmax over those shown and add up to 1.
+        """
+        rows = condition.detach().to(self.clap)
+        cosines = self.clap @ normalize(rows.mean(0), dim=-1)
+        best = torch.sort(cosines.cpu().double(), descending=True, stable=True)
+        weights = torch.softmax(HEARD_TEMPERATURE * best.values[:count], dim=0).tolist()
         return tuple(
             Heard(words=self.texts[index], weight=weight)
-            for index, weight in zip(best.indices.tolist(), weights, strict=True)
+            for index, weight in zip(best.indices[:count].tolist(), weights, strict=True)
         )
 
     def to(self, device: torch.device) -> Bank:
@@ -78,10 +85,17 @@ def load_bank(
     cache_dir: Path,
     progress: Progress | None = None,
     texts: tuple[str, ...] | None = None,
+    *,
+    computed_on: str = "",
 ) -> Bank:
-    """The bank for this bundle's spaces: from the cache, else computed and kept there. float32 on the CPU."""
+    """The bank for this bundle's spaces: from the cache, else computed and kept there. float32 on the CPU.
+
+    ``progress`` is called with 0..1 while it is computed, and may raise to stop. ``computed_on`` names device
+    and precision of the encoders; each has a bank of its own, so that a sound never depends on which of them
+    came first.
+    """
     texts = captions() if texts is None else texts
-    path = cache_dir / f"captions-{_key(bundle, texts)}.safetensors"
+    path = cache_dir / f"captions-{_key(bundle, texts, computed_on)}.safetensors"
     bank = _read(path, texts)
     if bank is None:
         bank = _embed(texts, clip, clap, progress)
@@ -89,22 +103,25 @@ def load_bank(
     return bank
 
 
-def _key(bundle: Bundle, texts: tuple[str, ...]) -> str:
-    """Changes when either tower or any caption changes."""
+def _key(bundle: Bundle, texts: tuple[str, ...], computed_on: str) -> str:
+    """Changes when either tower, any caption or the place of computing changes."""
     digest = hashlib.sha256()
-    for part in (bundle.clip_space.sha256, bundle.clap_space.sha256, *texts):
+    for part in (bundle.clip_space.sha256, bundle.clap_space.sha256, computed_on, *texts):
         digest.update(part.encode() + b"\n")
     return digest.hexdigest()[:32]
 
 
 def _embed(texts: tuple[str, ...], clip: TextEncoder, clap: TextEncoder, progress: Progress | None) -> Bank:
-    rows: list[tuple[Tensor, Tensor]] = []
+    report = progress or (lambda done: None)
+    seen: list[Tensor] = []
+    heard: list[Tensor] = []
     for start in range(0, len(texts), BATCH):
         batch = list(texts[start : start + BATCH])
-        rows.append((_unit(clip.encode_text(batch)), _unit(clap.encode_text(batch))))
-        if progress is not None:
-            progress(min(1.0, (start + len(batch)) / len(texts)))
-    return Bank(texts, torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows]))
+        seen.append(_unit(clip.encode_text(batch)))
+        report((start + len(batch) / 2) / len(texts))
+        heard.append(_unit(clap.encode_text(batch)))
+        report((start + len(batch)) / len(texts))
+    return Bank(texts, torch.cat(seen), torch.cat(heard))
 
 
 def _unit(rows: Tensor) -> Tensor:
@@ -112,16 +129,24 @@ def _unit(rows: Tensor) -> Tensor:
 
 
 def _read(path: Path, texts: tuple[str, ...]) -> Bank | None:
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, false also where looking is forbidden
         return None
     try:
         tensors = open_weights(path)
-    except ModelRefused as error:
+    except ModelError as error:
         log.warning("the kept captions are damaged and will be made again: %s", error.detail or error)
         return None
-    if set(tensors) != {"clip", "clap"} or any(len(rows) != len(texts) for rows in tensors.values()):
+    if set(tensors) != {"clip", "clap"} or not all(_sound(rows, len(texts)) for rows in tensors.values()):
+        log.warning("the kept captions are not what they should be and will be made again: %s", path)
         return None
-    return Bank(texts, tensors["clip"], tensors["clap"])
+    # Copied, because a file that is mapped and then cut short would end the process.
+    return Bank(texts, tensors["clip"].clone(), tensors["clap"].clone())
+
+
+def _sound(rows: Tensor, count: int) -> bool:
+    if rows.dtype != torch.float32 or rows.dim() != 2 or len(rows) != count or not rows.numel():
+        return False
+    return bool(((rows.norm(dim=-1) - 1.0).abs() < LENGTH_ERROR).all())  # false for NaN too
 
 
 def _keep(path: Path, bank: Bank) -> None:
@@ -130,11 +155,12 @@ def _keep(path: Path, bank: Bank) -> None:
     """
     from safetensors.torch import save
 
-    temporary = path.with_suffix(f".{os.getpid()}.part")
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(save({"clip": bank.clip.contiguous(), "clap": bank.clap.contiguous()}))
         os.replace(temporary, path)
     except OSError as error:
         log.warning("the captions' embeddings could not be kept: %s", error)
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -5,11 +5,12 @@ Three kinds behind one face: ``bridge`` needs no training (softmax over the capt
 an MLP, ``generative`` a diffusion prior. A trained mapper lies in ``mappers/KIND/`` of its bundle as
 ``config.json`` and ``model.safetensors``; the configuration names the two spaces that it joins, by name and
 hash, and any other pair is refused, because a wrong pair raises no error and only sounds wrong.
+``text_prior/`` is laid out alike and joins CLIP's words to CLIP's pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -19,12 +20,19 @@ from torch.nn.functional import normalize
 from ...addon.wire.errors import ModelMissing, ModelRefused
 from .bundle import Bundle, SpaceId
 from .captions import Bank
-from .prior import GenerativePrior
+from .device import memory_guard
+from .prior import TRAIN_STEPS, GenerativePrior
 from .weights import load_weights
 
 BRIDGE_TEMPERATURE = 100.0  # CLIP's own logit scale
 HIDDEN = 2048
 PREFERRED = ("generative", "regression", "bridge")  # what ``auto`` takes first
+TEXT_PRIOR = "text_prior"
+# The largest networks that a configuration may ask for; far above any that exists.
+_REGRESSION = {"clip_size": 8192, "clap_size": 8192, "hidden": 65536}
+_GENERATIVE = {"size": 8192, "clip_size": 8192, "layers": 64, "heads": 64, "head_size": 256}
+
+Progress = Callable[[float], None]
 
 
 class Mapper(Protocol):
@@ -32,8 +40,10 @@ class Mapper(Protocol):
 
     name: str
 
-    def map(self, clip_rows: Tensor, seed: int) -> Tensor:
-        """clip_rows: (W, C) image embeddings, not normalised -> (W, D) unit rows in CLAP's audio space."""
+    def map(self, clip_rows: Tensor, seed: int, progress: Progress | None = None) -> Tensor:
+        """clip_rows: (W, C) CLIP embeddings of any length, on any device -> (W, D) unit rows of CLAP's audio
+        space, float32 on the mapper's device. ``progress`` is called with 0..1, and may raise to stop.
+        """
 
 
 class Bridge:
@@ -46,9 +56,9 @@ class Bridge:
     def __init__(self, bank: Bank) -> None:
         self._bank = bank
 
-    def map(self, clip_rows: Tensor, seed: int) -> Tensor:
-        unit = normalize(clip_rows.float(), dim=-1)
-        weights = torch.softmax(BRIDGE_TEMPERATURE * unit @ self._bank.clip.T, dim=-1)
+    def map(self, clip_rows: Tensor, seed: int, progress: Progress | None = None) -> Tensor:
+        unit = normalize(clip_rows.detach().to(self._bank.clip), dim=-1)
+        weights = torch.softmax(BRIDGE_TEMPERATURE * (unit @ self._bank.clip.T), dim=-1)
         return normalize(weights @ self._bank.clap, dim=-1)
 
 
@@ -72,9 +82,10 @@ class Regression:
     def __init__(self, network: RegressionNetwork) -> None:
         self._network = network
 
-    @torch.inference_mode()
-    def map(self, clip_rows: Tensor, seed: int) -> Tensor:
-        return normalize(self._network(normalize(clip_rows.float(), dim=-1)), dim=-1)
+    @torch.no_grad()
+    def map(self, clip_rows: Tensor, seed: int, progress: Progress | None = None) -> Tensor:
+        weight = self._network.rise.weight
+        return normalize(self._network(normalize(clip_rows.to(weight), dim=-1)), dim=-1)
 
 
 class Generative:
@@ -84,9 +95,12 @@ class Generative:
         self._prior = prior
         self._steps = steps
 
-    @torch.inference_mode()
-    def map(self, clip_rows: Tensor, seed: int) -> Tensor:
-        return self._prior.sample(normalize(clip_rows.float(), dim=-1), seed=seed, steps=self._steps)
+    @torch.no_grad()
+    def map(self, clip_rows: Tensor, seed: int, progress: Progress | None = None) -> Tensor:
+        weight = self._prior.transformer.proj_in.weight
+        unit = normalize(clip_rows.to(weight), dim=-1)
+        with memory_guard(weight.device, "the generative mapper"):
+            return self._prior.sample(unit, seed=seed, steps=self._steps, progress=progress)
 
 
 def choose(bundle: Bundle, kind: str) -> str:
@@ -107,37 +121,99 @@ def choose(bundle: Bundle, kind: str) -> str:
 def load_mapper(bundle: Bundle, kind: str, bank: Bank, device: torch.device) -> Mapper:
     """The mapper of this bundle in float32, which is small and keeps its result the same on every device.
 
-    Raises ModelMissing, ModelRefused.
+    Raises ModelMissing, ModelRefused, OutOfMemory.
     """
     name = choose(bundle, kind)
     if name == "bridge":
         return Bridge(bank.to(device))
-    config = bundle.json(f"mappers/{name}/config.json")
+    folder = f"mappers/{name}"
+    config = bundle.json(f"{folder}/config.json")
     check_spaces(config, bundle)
-    path = bundle.weights(f"mappers/{name}")
-    try:
-        network = dict(config["network"])
-        if name == "regression":
-            return Regression(load_weights(lambda: RegressionNetwork(**network), path, device=device))
-        prior = load_weights(lambda: GenerativePrior(**network), path, device=device)
-        return Generative(prior, int(config.get("steps", GenerativePrior.STEPS)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelRefused(
-            f"The {name} mapper of {bundle.title} has a configuration that makes no sense; pull it again.",
-            repr(error),
-        ) from error
+    if name == "generative":
+        prior, steps = _load_prior(bundle, folder, config, device)
+        _check_sizes(bundle, folder, (prior.clip_size, prior.size), (bank.clip.shape[1], bank.clap.shape[1]))
+        return Generative(prior, steps)
+    sizes = _sizes(bundle, folder, config, _REGRESSION, needed=("clip_size", "clap_size"))
+    _check_sizes(
+        bundle, folder, (sizes["clip_size"], sizes["clap_size"]), (bank.clip.shape[1], bank.clap.shape[1])
+    )
+    path = bundle.weights(folder)
+    with memory_guard(device, "the regression mapper"):
+        return Regression(load_weights(lambda: RegressionNetwork(**sizes), path, device=device))
+
+
+def load_text_prior(bundle: Bundle, device: torch.device) -> Generative:
+    """From CLIP's words to CLIP's pictures (as CLIPSonic-PD): its ``map`` takes and gives rows of CLIP's
+    space. Raises ModelMissing, ModelRefused, OutOfMemory.
+    """
+    if not bundle.has(TEXT_PRIOR):
+        raise ModelMissing(
+            f"The model {bundle.title} has no prior from words to pictures; "
+            "choose the condition clip_text or clap_text instead, or another model."
+        )
+    config = bundle.json(f"{TEXT_PRIOR}/config.json")
+    _check_space(config, "clip", bundle.clip_space, bundle)
+    prior, steps = _load_prior(bundle, TEXT_PRIOR, config, device)
+    _check_sizes(bundle, TEXT_PRIOR, (prior.clip_size,), (prior.size,))
+    return Generative(prior, steps)
+
+
+def _load_prior(
+    bundle: Bundle, folder: str, config: Mapping[str, Any], device: torch.device
+) -> tuple[GenerativePrior, int]:
+    sizes = _sizes(bundle, folder, config, _GENERATIVE)
+    steps = config.get("steps", GenerativePrior.STEPS)
+    if type(steps) is not int or not 1 <= steps <= TRAIN_STEPS:
+        raise _nonsense(bundle, folder, f"steps: {steps!r}"[:200])
+    path = bundle.weights(folder)
+    with memory_guard(device, "the generative mapper"):
+        return load_weights(lambda: GenerativePrior(**sizes), path, device=device), steps
+
+
+def _sizes(
+    bundle: Bundle,
+    folder: str,
+    config: Mapping[str, Any],
+    largest: Mapping[str, int],
+    needed: tuple[str, ...] = (),
+) -> dict[str, int]:
+    """The network's sizes out of a configuration, each known and within bounds. Raises ModelRefused."""
+    network = config.get("network")
+    if not isinstance(network, dict) or not set(needed) <= set(network) <= set(largest):
+        raise _nonsense(bundle, folder, f"network: {network!r}"[:200])
+    for name, size in network.items():
+        if type(size) is not int or not 1 <= size <= largest[name]:
+            raise _nonsense(bundle, folder, f"{name}: {size!r}"[:200])
+    return dict(network)
+
+
+def _check_sizes(bundle: Bundle, folder: str, own: tuple[int, ...], given: tuple[int, ...]) -> None:
+    if own != given:
+        raise _nonsense(bundle, folder, f"rows of {own} numbers, not of {given}")
+
+
+def _nonsense(bundle: Bundle, folder: str, detail: str) -> ModelRefused:
+    return ModelRefused(
+        f"{folder} of the model {bundle.title} has a damaged configuration; pull the model again.",
+        detail,
+    )
 
 
 def check_spaces(config: Mapping[str, Any], bundle: Bundle) -> None:
     """Refuses a mapper made for other CLIP or CLAP weights than the bundle's. Raises ModelRefused."""
-    for side, space in (("clip", bundle.clip_space), ("clap", bundle.clap_space)):
-        said = config.get(side)
-        if not isinstance(said, dict) or said.get("sha256") != space.sha256:
-            name = said.get("name", "unnamed") if isinstance(said, dict) else "unnamed"
-            raise ModelRefused(
-                f"This mapper was made for another {side.upper()} ({str(name)[:60]}) than the one in "
-                f"{bundle.title} ({space.name}); use the bridge mapper, or one made for this model."
-            )
+    _check_space(config, "clip", bundle.clip_space, bundle)
+    _check_space(config, "clap", bundle.clap_space, bundle)
+
+
+def _check_space(config: Mapping[str, Any], side: str, space: SpaceId, bundle: Bundle) -> None:
+    said = config.get(side)
+    if isinstance(said, dict) and said.get("sha256") == space.sha256:
+        return
+    name = said.get("name", "unnamed") if isinstance(said, dict) else "unnamed"
+    raise ModelRefused(
+        f"This mapper was made for another {side.upper()} ({str(name)[:60]}) than the one in "
+        f"{bundle.title} ({space.name}); use the bridge mapper, or one made for this model."
+    )
 
 
 def spaces(clip: SpaceId, clap: SpaceId) -> dict[str, dict[str, str]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize, one_hot
 
-PARALLEL = 1e-4  # radians; nearer than this, or nearer to opposite, the great circle is not defined well
+PARALLEL = 1e-5  # length of what is left of a unit vector without its share along another: below it, rounding
 
 
 def move(condition: Tensor, toward: Tensor | None, strength: float) -> Tensor:
-    """Spherical interpolation (Shoemake 1985) from each row towards one vector.
+    """Spherical interpolation from each row towards one vector, by the share ``strength`` of their angle.
 
     condition: (W, D) unit rows; toward: (D,) unit or None; strength 0..1: 0 gives ``condition`` itself, bit
     by bit, 1 gives ``toward`` in every row. Returns (W, D) unit rows.
@@ -23,22 +24,22 @@ def move(condition: Tensor, toward: Tensor | None, strength: float) -> Tensor:
     target = toward.to(condition).expand_as(condition)
     if strength >= 1.0:
         return target.clone()
-    cosine = (condition * target).sum(-1, keepdim=True).clamp(-1.0, 1.0)
-    angle = torch.arccos(cosine)
-    sine = torch.sin(angle)
-    safe = torch.where(sine > PARALLEL, sine, torch.ones_like(sine))
-    near = torch.sin((1.0 - strength) * angle) / safe
-    far = torch.sin(strength * angle) / safe
-    moved = torch.where(sine > PARALLEL, near * condition + far * target, _mixed(condition, target, strength))
-    return torch.nn.functional.normalize(moved, dim=-1)
+    start, end = condition.float(), target.float()
+    # From the two legs of the angle, not from its cosine alone, which is blind to small angles.
+    along = _dot(start, end)
+    across = end - along * start
+    across = across - _dot(start, across) * start
+    length = across.norm(dim=-1, keepdim=True)
+    angle = strength * torch.atan2(length, along)
+    sideways = torch.where(length > PARALLEL, across / length.clamp_min(PARALLEL), _any_right_angle(start))
+    return normalize(torch.cos(angle) * start + torch.sin(angle) * sideways, dim=-1).to(condition)
 
 
-def _mixed(condition: Tensor, target: Tensor, strength: float) -> Tensor:
-    """For vectors (nearly) parallel or opposite: a straight mix, pushed off the pole by one axis if it
-    vanishes.
-    """
-    mixed = (1.0 - strength) * condition + strength * target
-    vanishing = mixed.norm(dim=-1, keepdim=True) < PARALLEL
-    aside = torch.zeros_like(mixed)
-    aside[..., 0] = 1.0
-    return torch.where(vanishing, aside, mixed)
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    return (left * right).sum(-1, keepdim=True)
+
+
+def _any_right_angle(rows: Tensor) -> Tensor:
+    """A unit vector at a right angle to each row: the way to the opposite, where all ways are as good."""
+    axis = one_hot(rows.abs().argmin(-1), rows.shape[-1]).to(rows)
+    return normalize(axis - _dot(rows, axis) * rows, dim=-1)
