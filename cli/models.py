@@ -53,6 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     random.add_argument("name", metavar="NAME", help="layout: audioldm-s-full-v2, audioldm-m-full, ...")
     random.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
     random.add_argument("--tiny", action="store_true", help="a few MB, for tests")
+    random.add_argument("--mappers", action="store_true", help="mappers of every kind, too")
     random.add_argument("--seed", type=int, default=0)
 
 
@@ -191,9 +192,13 @@ def _ask(row: Row) -> bool:
 def _random(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # none of the libraries needs the network here
     from ..server.models.random_bundle import write_random_bundle
+    from ..server.models.random_mapper import KINDS, write_random_mapper
 
     with ProgressLine(options.json) as line:
         write_random_bundle(options.name, options.folder, options.tiny, options.seed, line.show)
+        for kind in KINDS if options.mappers else ():
+            line.show(kind, 1.0)
+            write_random_mapper(options.folder, kind, options.seed, options.tiny)
     bundle = find_bundle(options.folder, models_dir)
     if not options.json:
         print(f"{bundle.title}, {_size(bundle.size_bytes)}, is in {bundle.root}. {bundle.note}")
