@@ -80,12 +80,13 @@ BY_NAME = {
     "runpy.run_path",
 }
 # Names put together at run time: the launcher's own package, and the doctor's list of packages.
-MAY_IMPORT_BY_NAME = {"server/launch.py", "cli/doctor.py"}
+MAY_IMPORT_BY_NAME = {"server/launch.py", "addon/host/bootstrap.py", "cli/doctor.py"}
 
 # The roots of threads, of the timer, of a job and of the process. A broad handler anywhere else hides a bug.
 ROOTS = {
     "addon/client.py:_IoThread._run",
     "addon/client.py:_IoThread._serve",
+    "addon/host/commands.py:run",
     "addon/host/pump.py:tick",
     "server/__main__.py:main",
     "server/engine.py:Engine._main",
