@@ -132,10 +132,12 @@ class ClipEncoder:
         height, width = pixels.shape[-2:]
         size, short = self._size, min(height, width)
         if short != size:
-            # The long side is rounded down and the middle half to even, as in torchvision's transforms.
-            height, width = size * height // short, size * width // short
-            pixels = torch.nn.functional.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
-            pixels = pixels.round().clamp(0, 255)  # as if the picture had been resized and stored
+            # As Pillow and torchvision: the long side is rounded down, first the width is resized and stored,
+            # then the height.
+            old_height, height, width = height, size * height // short, size * width // short
+            for target in ((old_height, width), (height, width)):
+                pixels = torch.nn.functional.interpolate(pixels, target, mode="bicubic", antialias=True)
+                pixels = pixels.round().clamp(0, 255)
         top, left = round((height - size) / 2), round((width - size) / 2)
         pixels = pixels[..., top : top + size, left : left + size].div(255)
         return pixels.sub(self._mean).div(self._std).to(self._device, self._dtype)
