@@ -39,6 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.input.suffix.lower() == ".blend":
         return _in_blender(options)
+    if options.mux is not None and (options.start or options.end is not None) and not _still(options.input):
+        raise BadInput("--mux needs the whole input; leave --start and --end out.")
     with ProgressLine(quiet=options.json) as line:
         line.show("reading", 0.0)
         shot = read_shot(options.input, _span(options))
@@ -66,13 +68,15 @@ def _span(options: argparse.Namespace) -> Span:
     )
 
 
+def _still(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in PICTURES
+
+
 def _mux(options: argparse.Namespace, shot: Shot, sound: Path) -> None:
-    if options.start or options.end is not None:
-        raise BadInput("--mux needs the whole input; leave --start and --end out.")
     if options.input.is_dir():
         pictures = sorted(path for path in options.input.iterdir() if path.suffix.lower() in PICTURES)
         mux_pictures(pictures, options.fps, sound, options.mux)
-    elif options.input.suffix.lower() in PICTURES:
+    elif _still(options.input):
         mux_pictures([options.input], 1 / shot.duration_s, sound, options.mux)
     else:
         mux_film(options.input, sound, options.mux)
@@ -129,13 +133,9 @@ def _in_blender(options: argparse.Namespace) -> int:
 
 def _passed_on(words: list[str], options: argparse.Namespace) -> list[str]:
     """The words of this command line that Blender's side knows: all but INPUT, --blender and --fps."""
-    kept: list[str] = []
-    skip = 0
-    for word in words:
-        if skip:
-            skip -= 1
-        elif word in ("--blender", "--fps"):
-            skip = 1
-        elif not word.startswith(("--blender=", "--fps=")) and word != str(options.input):
-            kept.append(word)
-    return kept
+    kept = list(words)
+    kept.remove(str(options.input))
+    for name in ("--blender", "--fps"):
+        if name in kept:
+            del kept[kept.index(name) : kept.index(name) + 2]
+    return [word for word in kept if not word.startswith(("--blender=", "--fps="))]
