@@ -23,6 +23,7 @@ class Running:
         self.job_id = job_id
         self.capture = capture
         self.complete = False
+        self.pictures: tuple[Any, Any] | None = None
 
     @property
     def progress(self) -> float:
@@ -81,14 +82,16 @@ def _continue(session: Session, running: Running) -> bool:
             running.complete = not running.capture.step()
             if job is not None:
                 job.fraction = running.progress
-            return True  # sending has a tick of its own: the last picture has taken its time
-        session.did = "send"
-        frames, times_s = running.capture.finish()
+            return True
+        if running.pictures is None:  # restoring and sending have a tick each
+            session.did = "restore"
+            running.pictures = running.capture.finish()
+            return True
     except FootfallError:
         session.capture = None
         raise
-    session.capture = None
-    request = _request(session, running, frames, times_s)
+    session.did, session.capture = "send", None
+    request = _request(session, running, *running.pictures)
     session.send(running.job_id, request, _blend_path(session, running.job_id))
     return True
 

@@ -10,6 +10,7 @@ import shot
 
 def scenario(play: driver.Play) -> driver.Scenario:
     play.use_fake_worker()
+    play.watch_ticks()
     shot.animate()
     shot.arrange()
     shot.save(play.folder / "shot.blend")

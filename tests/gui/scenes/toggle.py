@@ -24,7 +24,8 @@ def loaded() -> list[str]:
 
 def leftovers() -> dict[str, object]:
     """What would grow if something was left behind."""
-    handlers = sum(len(found) for found in vars(bpy.app.handlers).values() if isinstance(found, list))
+    lists = (getattr(bpy.app.handlers, name) for name in dir(bpy.app.handlers))
+    handlers = sum(len(found) for found in lists if isinstance(found, list))
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     return {
         "threads": sorted(thread.name for thread in threading.enumerate()),
