@@ -35,6 +35,7 @@ def load_zmq() -> Any:
             str(error),
         ) from error
     check_zmq(zmq)
+    _sender()  # loaded now, it is ended at exit after the client, not before
     return zmq
 
 
@@ -125,8 +126,9 @@ def release_sender(patience_s: float = 0.3) -> None:
 
     It starts again by itself when it is needed. Call once all sockets and the context are closed.
     """
-    from zmq.utils.garbage import gc
-
+    gc = _sender()
+    if gc is None:
+        return
     until = time.monotonic() + patience_s
     pause = threading.Event()
     while gc.refs and time.monotonic() < until:
@@ -134,3 +136,12 @@ def release_sender(patience_s: float = 0.3) -> None:
     with _sending:
         if not gc.refs:
             gc.stop()
+
+
+def _sender() -> Any:
+    """What pyzmq keeps frames alive with that are sent by reference; None should it ever do without."""
+    try:
+        from zmq.utils.garbage import gc
+    except ImportError:
+        return None
+    return gc

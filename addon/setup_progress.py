@@ -20,7 +20,8 @@ _MB = {"kB": 1e-3, "MB": 1.0, "GB": 1e3, "bytes": 1e-6}
 
 _COLLECTING = re.compile(r"Collecting (\S+)")
 _WHEEL = re.compile(
-    r"\s*(?:Downloading|Using cached|Processing) (\S+?)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?\s*$"
+    r"\s*(?:Downloading|Using cached|Processing) (\S+?)"
+    r"(?: \(([\d.]+) (kB|MB|GB|bytes)\))?(?: \(from .*)?\s*$"
 )
 _RAW = re.compile(r"Progress (\d+) of (\d+)")
 _INSTALLING = re.compile(r"Installing collected packages: (.*)")

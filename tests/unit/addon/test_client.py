@@ -203,7 +203,7 @@ from footfall.addon.client import JobClient
 from footfall.tests.fakes.client_rig import make_launch
 from footfall.tests.fakes.peer import new_job, request
 client = JobClient(make_launch(Path(sys.argv[1])))
-client.submit(new_job(), request("hang"))
+client.submit(new_job(), request("hang", frames=600))
 while client.status.state != "busy":
     client.wait(0.05)
 print(client.status.pid, time.monotonic(), flush=True)

@@ -154,6 +154,7 @@ Progress 0 of 766700000
 Progress 383350000 of 766700000
 Progress 766700000 of 766700000
 Downloading rich-13.9.4-py3-none-any.whl (242 kB)
+Processing /mirror/files/mdurl-0.1.2-py3-none-any.whl (from markdown-it-py>=2.2.0->rich>=13)
 Installing collected packages: torch, filelock, rich
 Successfully installed filelock-3.16.1 rich-13.9.4 torch-2.6.0
 """
@@ -172,6 +173,7 @@ def test_pip_becomes_a_rising_fraction_and_words() -> None:
     assert fractions[5] < fractions[6] < fractions[7], "half a download is seen"
     assert "Loading torch (767 MB)" in words
     assert "Looking for torch>=2.6" in words
+    assert "Loading mdurl" in words
     assert "Unpacking 3 packages; this can take some minutes" in words
 
 
