@@ -34,7 +34,7 @@ from torch import Tensor
 # Fixed spectrogram layers, heads of other tasks, and tables that the class computes itself.
 _UNUSED = re.compile(
     r"audio_branch\.(spectrogram_extractor|logmel_extractor|spec_augmenter|tscam_conv|head)\."
-    r"|(audio|text)_transform\.|.*\.(relative_position_index|attn_mask|position_ids|num_batches_tracked)$"
+    r"|(audio|text)_transform\.|.*\.(relative_position_index|attn_mask|position_ids|token_type_ids|num_batches_tracked)$"
 )
 _PREFIXES = ("cond_stage_model.model.", "module.")
 _RENAMES = (
