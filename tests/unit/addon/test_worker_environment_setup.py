@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from footfall.addon.package_check import CHECK, findings
 from footfall.addon.wire.errors import BadInput, SaveError, WorkerNotInstalled
 from footfall.addon.worker_environment import locked, look, read_state, requirements, worker_python
 from footfall.addon.worker_setup import SetupProgress, WorkerSetup
@@ -170,6 +171,7 @@ def test_what_worked_is_not_lost_on_a_second_setup_that_fails(shop: Shop) -> Non
     assert run(shop.begin()).state == "ready"
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_imported_is_found(shop: Shop) -> None:
     shop.sells("tinypart", "raise OSError('a driver is missing')\n")
     progress = run(shop.begin())
@@ -178,6 +180,14 @@ def test_a_package_that_cannot_be_imported_is_found(shop: Shop) -> None:
     assert "tinypart" in progress.error.sentence
     assert "a driver is missing" in progress.error.detail
     assert shop.state() == "incomplete"
+
+
+def test_the_check_names_what_does_not_work() -> None:
+    command = [sys.executable, "-I", "-B", "-c", CHECK, "pyzmq", "no-such_package"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = findings(told.stdout)
+    assert list(found["problems"]) == ["no-such_package"]
+    assert found["version"].startswith("3.")
 
 
 slow = pytest.mark.slow
