@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from diffusers import PriorTransformer
@@ -97,7 +98,7 @@ class GenerativePrior(nn.Module):
         self.clip_size = clip_size or size
         # A unit vector's numbers have a power of 1 / D; scaled so, they meet noise of their own power.
         self.scale = math.sqrt(size)
-        self.transformer = PriorTransformer(
+        self.transformer: Any = PriorTransformer(  # untyped
             num_attention_heads=heads,
             attention_head_dim=head_size,
             num_layers=layers,
