@@ -55,7 +55,7 @@ class ClapEncoder:
         path = bundle.weights("clap")
         check_text_tower(bundle)
         try:
-            settings = transformers.ClapConfig.from_dict(config)
+            settings: Any = transformers.ClapConfig.from_dict(config)
             if settings.audio_config.enable_fusion or settings.projection_dim != 512:
                 raise ModelRefused(f"The CLAP of {bundle.title} is of a kind that AudioLDM cannot use.")
             vocabulary = int(settings.text_config.vocab_size)
@@ -108,7 +108,8 @@ class ClapEncoder:
 
 def embedding(output: Any) -> Tensor:
     """The projected embedding: transformers 4 returned it, transformers 5 wraps it as ``pooler_output``."""
-    return getattr(output, "pooler_output", output)
+    rows: Tensor = getattr(output, "pooler_output", output)
+    return rows
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -323,7 +323,7 @@ def _meter(file: RemoteFile, progress: Progress | None) -> type:
 
     class Meter(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
             self._here = int(kwargs.get("initial") or 0)
 
         def update(self, count: float | None = 1) -> None:

@@ -90,7 +90,7 @@ def write_clip(folder: Path, size: int) -> None:
     tokenizer.add_special_tokens(
         [AddedToken(text, special=True, normalized=False) for text in ("<|startoftext|>", "<|endoftext|>")]
     )
-    start, end = (tokenizer.token_to_id(text) for text in ("<|startoftext|>", "<|endoftext|>"))
+    start, end = (tokenizer.token_to_id(text) or 0 for text in ("<|startoftext|>", "<|endoftext|>"))
     tokenizer.post_processor = processors.RobertaProcessing(
         ("<|endoftext|>", end), ("<|startoftext|>", start)
     )
