@@ -55,7 +55,7 @@ class Pull:
 
 
 def pull(name: str, models_dir: Path, how: Pull) -> Bundle:
-    """The public bundle ``name``: see ``pull_row``. Raises ModelMissing for a name that is not public, too."""
+    """The public bundle ``name``; see ``pull_row``. An unknown name is ModelMissing."""
     row = registry.find(name)
     if row is None:
         known = ", ".join(known.name for known in registry.rows())
