@@ -79,7 +79,8 @@ def _require(path: str) -> None:
 
 def why_not_fresh(scene: bpy.types.Scene, span: FrameRange) -> str:
     """Empty if the rendered files may be used without asking, else the reason why not."""
-    if not bpy.data.filepath or bpy.data.is_dirty:
+    changed = bpy.data.is_dirty and not bpy.app.module  # as a module, Blender calls every file changed
+    if not bpy.data.filepath or changed:
         return "the file has changes that may not be rendered yet"
     try:
         found = rendered_files(scene, span)

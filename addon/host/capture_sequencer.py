@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import bpy
 import numpy as np
@@ -140,18 +141,22 @@ class SequencerPicture:
 
     def _build(self, stage: Stage) -> bpy.types.Scene:
         copy = stage.copy(require_scene(self._uid, self._name))
-        self._replace_scenes(stage, copy, set())
         percentage = percentage_for(copy.render.resolution_y, copy.render.resolution_x, self._side)
-        stage.change(copy, "render", {"use_sequencer": True, "resolution_percentage": percentage})
+        reduced = {"use_sequencer": True, "resolution_percentage": percentage}
+        stage.change(copy, "render", reduced)
+        self._replace_scenes(stage, copy, reduced, set())
         return copy
 
-    def _replace_scenes(self, stage: Stage, copy: bpy.types.Scene, seen: set[int]) -> None:
-        """Let the scene strips of ``copy`` show cheap copies of their scenes."""
+    def _replace_scenes(
+        self, stage: Stage, copy: bpy.types.Scene, reduced: dict[str, Any], seen: set[int]
+    ) -> None:
+        """Let the scene strips of ``copy`` show cheap copies, with sequencers in them reduced as well."""
         for strip in sequencer.all_strips(copy):
             if strip.type == "SCENE" and strip.scene is not None and strip.scene.session_uid not in seen:
                 inner = stage.copy(strip.scene)
                 make_quick(stage, inner, self._engine, self._samples)
-                self._replace_scenes(stage, inner, seen | {strip.scene.session_uid})
+                stage.change(inner, "render", reduced)
+                self._replace_scenes(stage, inner, reduced, seen | {strip.scene.session_uid})
                 if not BORROWS:
                     strip.scene = inner
 

@@ -34,7 +34,8 @@ KINDS = (
 )
 _NAME = re.compile(
     rf"\s*(?P<kind>{'|'.join(KINDS)})s?(?![^\W\d_])"  # a whole word: no "stepmother", but "hit_3" and "hits"
-    r"[\s_:.\-]*(?:(?P<number>\d*\.?\d+)(?P<percent>\s*%)?(?=[\s_:\-]|$))?"
+    r"(?:\.\d{3}(?!\d))?"  # what Blender appends to copies
+    r"[\s_:\-]*(?:(?P<number>\d*\.?\d+)(?P<percent>\s*%)?(?=[\s_:\-]|$))?"
     r"[\s_:\-]*(?P<words>.*)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -18,7 +18,7 @@ def build(scene: bpy.types.Scene, first: int, last: int) -> bpy.types.Scene:
     scene.render.resolution_x, scene.render.resolution_y = 320, 180
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"
-    scene.world = None
+    scene.world = _night()
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     camera.data.type, camera.data.ortho_scale = "ORTHO", 16.0
     camera.location = (0.0, 0.0, 10.0)
@@ -32,6 +32,17 @@ def build(scene: bpy.types.Scene, first: int, last: int) -> bpy.types.Scene:
         _blink(square, bit, first, last)
     scene.frame_set(first)
     return scene
+
+
+def _night() -> bpy.types.World:
+    world = bpy.data.worlds.new("night")
+    world.color = (0.0, 0.0, 0.0)
+    if world.node_tree is None:  # before 5.0
+        world.use_nodes = True
+    for node in world.node_tree.nodes:
+        if node.type == "BACKGROUND":
+            node.inputs["Color"].default_value = (0.0, 0.0, 0.0, 1.0)
+    return world
 
 
 def _white() -> bpy.types.Material:

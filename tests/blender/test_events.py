@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Markers become events: which names, at what time, how hard, in which words."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import bpy
+import pytest
+from footfall.addon.host import events
+from footfall.addon.timeline import FrameRange, Rate
+from footfall.addon.wire import limits
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("hit", ("hit", 1.0, "")),
+        ("Hit wooden box", ("hit", 1.0, "wooden box")),
+        ("hit.001", ("hit", 1.0, "")),
+        ("hit .5 glass", ("hit", 0.5, "glass")),
+        ("hit 0.4 wooden box", ("hit", 0.4, "wooden box")),
+        ("hit 40% wooden box", ("hit", 0.4, "wooden box")),
+        ("step L", ("step", 1.0, "L")),
+        ("steps_12", ("step", 1.0, "")),
+        ("step 12 on gravel", ("step", 1.0, "on gravel")),
+        ("LAND: cat", ("land", 1.0, "cat")),
+        ("hit 3d printer", ("hit", 1.0, "3d printer")),
+        ("roll-marble", ("roll", 1.0, "marble")),
+        ("hit glas größer 🥁", ("hit", 1.0, "glas größer 🥁")),
+        ("stepmother", None),
+        ("hitting", None),
+        ("landscape", None),
+        ("F_23", None),
+        ("", None),
+    ],
+)
+def test_names(name: str, expected: tuple[str, float, str] | None) -> None:
+    found = events.parse(name)
+    if expected is None or found is None:
+        assert found == expected
+    else:
+        assert (found[0], found[2]) == (expected[0], expected[2])
+        assert found[1] == pytest.approx(expected[1])
+
+
+def test_times_are_exact_and_in_order() -> None:
+    scene = bpy.context.scene
+    for name, frame in (("hit b", 150), ("hit a", 101), ("hit late", 201), ("hit early", 100), ("note", 120)):
+        scene.timeline_markers.new(name, frame=frame)
+    found = events.read(scene, FrameRange(101, 200), Rate(24, 1.001))
+    assert [(event.words, event.time_s) for event in found] == [
+        ("a", Fraction(0)),
+        ("b", Fraction(49 * 1001, 24000)),
+    ]
+
+
+def test_camera_markers_are_cuts_and_no_events() -> None:
+    scene = bpy.context.scene
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    scene.timeline_markers.new("hit the wide shot", frame=10).camera = camera
+    assert events.read(scene, FrameRange(1, 20), Rate(24)) == ()
+
+
+def test_long_names_fit_the_wire() -> None:
+    scene = bpy.context.scene
+    scene.timeline_markers.new("hit " + "x" * 500, frame=5)
+    words = events.read(scene, FrameRange(1, 20), Rate(24))[0].words
+    assert len(words) <= limits.WORDS
