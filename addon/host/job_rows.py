@@ -20,7 +20,7 @@ HEARD = 4
 def characters(context: bpy.types.Context) -> int:
     """How many characters fit on a line of this sidebar, about."""
     scale = context.preferences.system.ui_scale
-    return max(18, int(context.region.width / (7.2 * scale)) - 6)
+    return max(18, int(context.region.width / (6.7 * scale)) - 6)
 
 
 def draw(layout: bpy.types.UILayout, width: int, session: Session) -> None:
@@ -32,8 +32,9 @@ def draw(layout: bpy.types.UILayout, width: int, session: Session) -> None:
         _draw_active(layout, job, session)
     if active and ended:
         layout.separator(factor=0.5)
-    for number, job in enumerate(ended[:SHOWN]):
-        _draw_ended(layout, job, session, width, newest=number == 0)
+    newest = next((job for job in ended if job.state == PLACED), None)
+    for job in ended[:SHOWN]:
+        _draw_ended(layout, job, session, width, newest=job is newest)
 
 
 def _draw_active(layout: bpy.types.UILayout, job: Job, session: Session) -> None:
@@ -91,8 +92,9 @@ def _draw_ended(layout: bpy.types.UILayout, job: Job, session: Session, width: i
 def _draw_failed(layout: bpy.types.UILayout, job: Job, width: int) -> None:
     box = layout.box()
     row = box.row(align=True)
-    row.alert = True
-    row.label(text=texts.clean(job.label, 40), icon="ERROR")
+    words = row.row()
+    words.alert = True
+    words.label(text=texts.clean(job.label, 40), icon="ERROR")
     _button(row, "footfall.remove", job, icon="X")
     _lines(box, job.sentence or "Something went wrong.", width - 2)
     advice = texts.next_step(job.code)
@@ -121,7 +123,7 @@ def _draw_placed(layout: bpy.types.UILayout, job: Job, session: Session, width: 
     row = layout.row(align=True)
     facts = [texts.clean(job.label, 40)]
     if work is not None:
-        facts += [texts.count(work.strips, "strip"), texts.seconds(work.took_s)]
+        facts.append(texts.seconds(work.took_s))
     row.label(text="  ·  ".join(facts), icon="CHECKMARK")
     _button(row, "footfall.remove", job, icon="X")
     if work is None or not newest:

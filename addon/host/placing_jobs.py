@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..jobs import DONE, NOT_PLACED, PLACED, Job
+from ..save import FOLDER
 from ..wire.errors import BadInput, FootfallError
 from . import texts
 
@@ -91,8 +93,9 @@ def _placed(session: Session, job: Job, placed: Any) -> None:
     job.result = None  # the sound is on disk
     work = session.works[job.job_id]
     stored: Any = job.stored
-    work.strips = len(placed.uuids)
-    notes = [*work.notes, stored.sentence, placed.sentence]
+    beside = os.path.join(os.path.dirname(session.paths.get(work.order.file_id, "")), FOLDER)
+    usual = all(os.path.dirname(strip.path) == beside for strip in stored.strips)
+    notes = [*work.notes, "" if usual else stored.sentence, placed.sentence]
     work.notes = [texts.clean(note) for note in dict.fromkeys(notes) if note]
 
 

@@ -48,7 +48,6 @@ class Work:
     request: Any = None  # FoleyRequest, until the sound is there
     heard: tuple[Any, ...] = ()
     notes: list[str] = field(default_factory=list)
-    strips: int = 0
     started: float = 0.0
     took_s: float = 0.0
 

@@ -32,23 +32,12 @@ STATES = {
     "placed": "Done",
     "not_placed": "Finished, not placed",
 }
-# What to do next, by error code; "" where the sentence itself says it.
+# What to do next, for errors whose sentence speaks of messages rather than of the user's work.
 NEXT_STEPS = {
-    "bad_input": "",
-    "cancelled": "",
-    "model_missing": "Choose another model under Advanced, or download it with: footfall models pull NAME",
-    "model_refused": "Choose another model under Advanced",
-    "worker_not_installed": "Press Set Up Worker",
-    "worker_start": "Press Restart Worker; if it fails again, press Show Log",
-    "worker_died": "Press Try Again; if it fails again, press Show Log",
-    "timeout": "Press Try Again, or use a shorter range",
-    "out_of_memory": "Use a shorter range, fewer takes, or close other programs that use the graphics card",
-    "save": "Choose an output folder in the preferences, then press Try Again",
-    "forged": "Press Restart Worker",
-    "malformed": "Press Restart Worker",
-    "limit": "Use a shorter range or fewer takes",
-    "version": "Restart Blender; if that does not help, press Set Up Worker",
-    "error": "Press Try Again; if it fails again, copy the details and report them",
+    "wire": "Press Restart Worker in the menu above, then Try Again.",
+    "forged": "Press Restart Worker in the menu above, then Try Again.",
+    "malformed": "Press Restart Worker in the menu above, then Try Again.",
+    "version": "Restart Blender; if that does not help, set up the worker again in the preferences.",
 }
 
 
@@ -66,8 +55,8 @@ def wrap(text: str, width: int, lines: int = 6) -> list[str]:
 
 
 def next_step(code: str) -> str:
-    """What the artist can do about an error with this code; "" if its sentence already says so."""
-    return NEXT_STEPS.get(code, NEXT_STEPS["error"])
+    """What the artist can do about an error with this code; "" where its own sentence says so."""
+    return NEXT_STEPS.get(code, "")
 
 
 def seconds(duration_s: float) -> str:

@@ -11,12 +11,12 @@ from .session import Session
 
 # state -> (words, icon)
 STATES = {
-    OFF: ("Worker rests", "RADIOBUT_OFF"),
-    STARTING: ("Worker starts", "SORTTIME"),
+    OFF: ("Starts when needed", "RADIOBUT_OFF"),
+    STARTING: ("Starting", "SORTTIME"),
     LOADING: ("Loading the model", "SORTTIME"),
     READY: ("Ready", "CHECKMARK"),
     BUSY: ("Working", "PLAY"),
-    RESTARTING: ("Worker starts again", "SORTTIME"),
+    RESTARTING: ("Starting again", "SORTTIME"),
     FAILED: ("Worker has stopped", "ERROR"),
 }
 
@@ -33,7 +33,7 @@ def draw(layout: bpy.types.UILayout, width: int, session: Session | None, bundle
     chosen = bundles.find(bundle)
     if not chosen.commercial and chosen.note:
         layout.label(text=texts.clean(chosen.note, 80), icon="INFO")
-    if session is not None and session.status.sentence:
+    if session is not None and session.status.sentence and state != OFF:  # why it ended, its job has said
         _draw_sentence(layout, session.status.sentence, width, failed=state == FAILED)
 
 

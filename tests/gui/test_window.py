@@ -39,6 +39,7 @@ def test_generate(window: Window) -> None:
     assert found["frame_given_back"] == 7
     assert len(found["files"]) == len(found["strips"])
     assert found["strips_after_undo"] == 0
+    assert found["prompt"] == "slow 40 100"  # one step back takes the strips and nothing else
     assert found["strips_after_redo"] == len(found["strips"])
     assert slowest(found) < TICK_MS, found["ticks"]
     print(f"slowest ticks in ms: {found['ticks']}")

@@ -20,6 +20,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
     scene = bpy.context.scene
     scene.footfall.prompt = "slow 40 100"
     scene.frame_set(7)
+    bpy.ops.ed.undo_push(message="Prompt")
     play.press("footfall.generate")
     yield lambda: play.states() == ["capturing"] and play.sessions().capture.progress > 0.4
     yield from play.photograph("capturing")
@@ -36,7 +37,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
 
     bpy.ops.ed.undo()
     yield lambda: play.states()[0] == "not_placed"
-    play.note(strips_after_undo=len(driver.strips()))
+    play.note(strips_after_undo=len(driver.strips()), prompt=bpy.context.scene.footfall.prompt)
     yield from play.photograph("undone")
     bpy.ops.ed.redo()
     yield lambda: play.states()[0] == "placed"

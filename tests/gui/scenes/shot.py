@@ -20,6 +20,7 @@ def animate(frames: int = LAST_FRAME) -> None:
         cube.location.x = x
         cube.keyframe_insert("location", frame=frame)
     scene.timeline_markers.new("hit wooden box", frame=frames // 2)
+    bpy.ops.ed.undo_push(message="Animate")
 
 
 def arrange(factor: float = 0.22) -> None:

@@ -40,6 +40,8 @@ def leftovers() -> dict[str, object]:
 def scenario(play: driver.Play) -> driver.Scenario:
     play.note(loaded_at_start=loaded())
     addon_utils.disable(driver.PACKAGE)
+    for name in [name for name in sys.modules if name.startswith(driver.PACKAGE)]:
+        del sys.modules[name]  # as on the first day
     began = time.perf_counter()
     addon_utils.enable(driver.PACKAGE)
     play.note(enable_ms=(time.perf_counter() - began) * 1000, loaded_when_enabled=loaded())

@@ -82,7 +82,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
     play.watch_ticks()
     shot.save(play.folder / "second.blend")
     shot.animate()
-    shot.arrange(0.5)
+    shot.arrange(0.2)
     shot.save(play.folder / "first.blend")
     bpy.context.workspace.sequencer_scene = bpy.context.scene
     yield from driver.show_tab("SEQUENCE_EDITOR")
