@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo-shot", help="add the demo shot to the open file")
     options.add_output_options(demo)
     demo.add_argument("--save-as", metavar="OUT.blend", required=True, help="where to save the file")
+    demo.add_argument("--frames", metavar="DIR", help="also render its frames, small, into this folder")
     return parser
 
 
@@ -292,7 +294,16 @@ def _demo_shot(parsed: argparse.Namespace, _console: _Console, _interrupt: _Inte
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
     _save(parsed.save_as)
-    return {"ok": True, "files": [bpy.data.filepath], "scene": scene.name}
+    if parsed.frames is not None:
+        demo_shot.render(scene, Path(os.path.abspath(parsed.frames)))
+    hits = [{"time_s": float(hit.time_s), "words": hit.words, "frame": hit.frame} for hit in demo_shot.HITS]
+    return {
+        "ok": True,
+        "files": [bpy.data.filepath],
+        "scene": scene.name,
+        "rate": str(demo_shot.FPS),
+        "hits": hits,
+    }
 
 
 _VERBS = {"generate": _generate, "demo-shot": _demo_shot}
