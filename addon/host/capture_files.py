@@ -79,7 +79,8 @@ def _require(path: str) -> None:
 
 def why_not_fresh(scene: bpy.types.Scene, span: FrameRange) -> str:
     """Empty if the rendered files may be used without asking, else the reason why not."""
-    changed = bpy.data.is_dirty and not bpy.app.module  # as a module, Blender calls every file changed
+    module = not bpy.app.binary_path  # there, Blender calls every file changed
+    changed = bpy.data.is_dirty and not module
     if not bpy.data.filepath or changed:
         return "the file has changes that may not be rendered yet"
     try:
