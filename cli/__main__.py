@@ -57,6 +57,8 @@ def _fail(error: FootfallError, options: argparse.Namespace) -> int:
         print(json.dumps({"ok": False, "code": error.code, "error": error.sentence, "detail": error.detail}))
     else:
         print(f"footfall: {error.sentence}", file=sys.stderr)
+        if options.verbose and error.detail:
+            print(error.detail, file=sys.stderr)
     if options.verbose:
         traceback.print_exception(error)
     return error.exit_code

@@ -12,6 +12,7 @@ import json
 import logging
 import subprocess
 import sys
+import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from ..addon.folders import models_folder
 from ..addon.wire.errors import FootfallError, from_code
-from .blender import Blender, find_blender
+from .blender import find_blender
 from .demo_report import measure, picture
 from .mux import mux_pictures
 
@@ -48,13 +49,13 @@ def run(options: argparse.Namespace) -> int:
 
     _say(options, f"Building and rendering the demo shot with {blender}")
     shot = _in_blender(
-        blender, None, "demo-shot", "--save-as", str(out / "demo.blend"), "--frames", str(out / "frames")
+        options, None, "demo-shot", "--save-as", str(out / "demo.blend"), "--frames", str(out / "frames")
     )
     rendered = time.monotonic()
 
     _say(options, f"Generating its sound with the model {model}")
     job = _in_blender(
-        blender, out / "demo.blend", "generate", "--model", model, "--layers", "bed,spots",
+        options, out / "demo.blend", "generate", "--model", model, "--layers", "bed,spots",
         "--quality", options.quality, "--seed", options.seed,
         "--save-as", str(out / "demo.blend"), "-o", str(out / "demo.wav"),
     )  # fmt: skip
@@ -100,13 +101,19 @@ def _model(wanted: str, out: Path) -> tuple[str, str]:
     return str(folder), note
 
 
-def _in_blender(blender: Blender, blend: Path | None, *words: str) -> dict[str, Any]:
-    """What the command in Blender reports. Raises the FootfallError that it tells, Cancelled after Ctrl-C."""
-    command = blender.command(blend, *words, "--json")
-    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
-    lines = [line for line in child.stdout.splitlines() if line.startswith("{")]
-    if not lines:
-        raise FootfallError("Blender ended without a word; read its last lines above and try again.")
+def _in_blender(options: argparse.Namespace, blend: Path | None, *words: str) -> dict[str, Any]:
+    """What the command in Blender reports. Raises the FootfallError that it tells, Cancelled after Ctrl-C.
+
+    Blender says a line for every picture that it renders; those are kept back unless something goes wrong.
+    """
+    command = find_blender(options.blender).command(blend, *words, "--json")
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as chatter:
+        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=chatter, text=True, encoding="utf-8")
+        lines = [line for line in child.stdout.splitlines() if line.startswith("{")]
+        if not lines:
+            chatter.seek(0)
+            last = "".join(chatter.readlines()[-20:])
+            raise FootfallError("Blender ended without a word; run it again with --verbose.", last)
     report: dict[str, Any] = json.loads(lines[-1])
     if not report.get("ok"):
         raise from_code(report.get("code", ""), report.get("error", ""), report.get("detail", ""))

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 SEARCH_S = 0.08  # an onset further than this from its hit does not belong to it
-RISE = 0.25  # of the local peak: where a hit is taken to begin
+RISE_S, RISE_DB = 0.01, 2.0  # how much louder the sound is behind an attack than before it, at least
 
 
 def measure(out: Path, hits: list[dict[str, Any]], job: dict[str, Any]) -> dict[str, Any]:
@@ -44,22 +44,19 @@ def _spots(out: Path) -> Path:
 
 
 def _onset_error_ms(sound: np.ndarray, rate: int, time_s: float) -> float | None:
-    """Milliseconds from the hit to where its sound begins (late is positive); None where none is found.
+    """Milliseconds from the hit to the attack nearest to it (late is positive); None where nothing rises."""
+    from ..server.sound.onsets import attack
 
-    The beginning is where the 1 ms envelope, less what already rang before, first passes a quarter of its
-    peak.
-    """
-    window = round(SEARCH_S * rate)
-    centre = round(time_s * rate)
-    low, high = max(0, centre - window), min(len(sound), centre + window)
-    width = max(1, rate // 1000)
-    power = np.convolve(np.square(sound[low:high]).mean(axis=1), np.ones(width) / width, "same")
-    shape = np.sqrt(np.maximum(power, 0.0))
-    ringing = float(np.median(shape[: max(1, centre - low - width)])) if centre > low + width else 0.0
-    rise = shape - ringing
-    if rise.max() <= max(2.0 * ringing, 1e-4):
+    window, centre = round(SEARCH_S * rate), round(time_s * rate)
+    low = max(0, centre - window)
+    part = sound[low : centre + window].mean(axis=1)
+    found = attack(part, rate)
+    width = round(RISE_S * rate)
+    before = float(np.square(part[max(0, found - width) : found]).mean()) if found else 0.0
+    after = float(np.square(part[found : found + width]).mean())
+    if after < 1e-9 or after < before * 10.0 ** (RISE_DB / 10.0):
         return None
-    return round((int(np.argmax(rise > RISE * rise.max())) + low - centre) / rate * 1000.0, 3)
+    return round((found + low - centre) / rate * 1000.0, 3)
 
 
 def picture(out: Path, frames: list[Path], hits: list[dict[str, Any]], fps: float, columns: int = 8) -> None:

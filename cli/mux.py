@@ -43,7 +43,7 @@ def mux_pictures(pictures: list[Path], fps: Fraction, sound: Path, out: Path) ->
         samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
         video_out: av.VideoStream | None = None
         audio_out = _audio_stream(target, rate, samples.shape[1])
-        for frame in _decoded(pictures):
+        for index, frame in enumerate(_decoded(pictures)):
             if video_out is None:
                 video_out = target.add_stream("libx264", rate=fps, options={"crf": CRF})
                 video_out.width, video_out.height = frame.width // 2 * 2, frame.height // 2 * 2
@@ -51,7 +51,7 @@ def mux_pictures(pictures: list[Path], fps: Fraction, sound: Path, out: Path) ->
                 video_out.codec_context.color_range = ColorRange.MPEG
                 video_out.codec_context.colorspace = Colorspace.ITU709
             frame = frame.reformat(video_out.width, video_out.height, "yuv420p", **_FILM_COLOUR)
-            frame.pts = None
+            frame.pts, frame.time_base = index, 1 / fps
             target.mux(video_out.encode(frame))
         if video_out is not None:
             target.mux(video_out.encode(None))
