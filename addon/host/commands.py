@@ -8,6 +8,8 @@ carries the result alone. Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 mode
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import logging
 import os
@@ -94,10 +96,13 @@ class _Console:
         sys.stdout.flush()
         self._stdout = os.dup(1)
         os.dup2(2, 1)
+        self._python = contextlib.redirect_stdout(sys.stderr)
+        self._python.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
+        self._python.__exit__(None, None, None)
+        _flush_blender()
         os.dup2(self._stdout, 1)
         os.close(self._stdout)
 
@@ -136,6 +141,15 @@ class _Console:
             data = data[os.write(self._stdout, data) :]
 
 
+def _flush_blender() -> None:
+    """Write out what Blender's own C code has printed and not written yet."""
+    try:
+        library = ctypes.cdll.ucrtbase if sys.platform == "win32" else ctypes.CDLL(None)
+        library.fflush(None)
+    except (OSError, AttributeError):
+        log.debug("no C library to flush")
+
+
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
@@ -169,6 +183,7 @@ def _generate(parsed: argparse.Namespace, console: _Console, interrupt: _Interru
     try:
         job_id = session.add(_order(parsed, session))
         if parsed.save_as is not None:  # the sound belongs beside the file that will play it
+            _make_folder(parsed.save_as)
             session.file_saved(os.path.abspath(parsed.save_as))
         result, request = _turn_until_done(session, job_id, console, interrupt)
         job = session.table.get(job_id)
@@ -264,6 +279,16 @@ def _finish(
         "heard": [{"words": heard.words, "weight": heard.weight} for heard in result.heard],
         "warnings": list(result.warnings),
     }
+
+
+def _make_folder(path: Path) -> None:
+    """The folder that ``path`` is to be saved in. Raises SaveError, before any work is done for nothing."""
+    from ..wire.errors import SaveError
+
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    except OSError as error:
+        raise SaveError(f"{path} cannot be saved there; choose another place.", str(error)) from error
 
 
 def _save(path: str, sounds: Sequence[str] = ()) -> None:

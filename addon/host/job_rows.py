@@ -19,7 +19,7 @@ HEARD = 4
 
 def characters(context: bpy.types.Context) -> int:
     """How many characters fit on a line of this sidebar, about."""
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0
     return max(18, int(context.region.width / (6.7 * scale)) - 6)
 
 

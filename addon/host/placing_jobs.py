@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..jobs import DONE, NOT_PLACED, PLACED, Job
 from ..save import FOLDER
-from ..wire.errors import BadInput, FootfallError
+from ..wire.errors import BadInput, FootfallError, from_code
 from . import texts
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ def _place_some(session: Session, job: Job) -> bool:
     from . import placing
 
     if job.stored is None:
-        raise FootfallError(
-            job.sentence or "The sound could not be saved; choose another output folder, then press Place.",
-            job.detail,
-        )
+        raise from_code(job.code, job.sentence, job.detail)  # it could not be saved; it waits in memory
     if not session.belongs_here(job):
         raise BadInput("This sound belongs to another file; open that file, then press Place.")
     if placing.blocked():
