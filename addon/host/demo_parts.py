@@ -37,7 +37,8 @@ def material(name: str, *, polished: bool = False, dark: bool = False) -> bpy.ty
     made = bpy.data.materials.new(title)
     made.diffuse_color = (*colour, 1.0)
     made.metallic, made.roughness = metallic, roughness
-    made.use_nodes = True
+    if made.node_tree is None:  # before 5.0; from then on every material has nodes, and saying so warns
+        made.use_nodes = True
     shader = next(node for node in made.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Base Color"].default_value = (*colour, 1.0)
     shader.inputs["Metallic"].default_value = metallic
