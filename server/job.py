@@ -175,8 +175,11 @@ class Job:
         for number, sound in enumerate(sounds):
             self._tell("finishing", 0.5 + number / len(sounds) / 2)
             take, group = divmod(number, len(self._groups))
-            short = layers.spot(sound, self.models.rate_hz, request.rate_hz, request.loudness_lufs)
-            yield from layers.clips(self._groups[group], short, take, placing)
+            hits = self._groups[group]
+            short = layers.spot(
+                sound, self.models.rate_hz, request.rate_hz, request.loudness_lufs, dies_away=hits.dies_away
+            )
+            yield from layers.clips(hits, short, take, placing)
 
     def provenance(self) -> Provenance:
         bundle = self.models.bundle

@@ -24,6 +24,9 @@ SPOT_S = Fraction(64, 25)  # what is generated for one hit: 2.56 s, a quarter of
 LEAST_STRENGTH = 0.03  # about -30 dB: a hit is never silent
 ATTACK_WITHIN = 0.6  # of the sound: what begins later would have no tail
 TAIL_DB = -60.0  # what is quieter than this against the peak is no longer a tail
+HOLD_S = 0.05
+DECAY_DB_S = 40.0  # 60 dB in a second and a half, as a large bell or a live room
+LASTING = ("slide", "scrape", "roll")  # kinds of event that go on instead of dying away
 FADE_IN_S = 0.0005
 FADE_OUT_S = 0.05
 VARIATIONS = 5
@@ -40,6 +43,10 @@ class Group:
     words: str
     events: tuple[Event, ...]
     numbers: tuple[int, ...]
+
+    @property
+    def dies_away(self) -> bool:
+        return all(event.kind not in LASTING for event in self.events)
 
     @property
     def strongest(self) -> Event:
@@ -70,13 +77,16 @@ def group_events(events: Sequence[Event], duration_s: Fraction, most: int) -> tu
     )
 
 
-def spot(waveform: np.ndarray, rate_in_hz: int, rate_hz: int, loudness_lufs: float) -> np.ndarray:
+def spot(
+    waveform: np.ndarray, rate_in_hz: int, rate_hz: int, loudness_lufs: float, *, dies_away: bool = True
+) -> np.ndarray:
     """(N,) at ``rate_in_hz`` -> (M,) float32 at ``rate_hz`` that begins with its attack and ends with its
-    tail.
+    tail. ``dies_away``: what a generator goes on humming behind a hit is faded like a natural tail.
     """
     mono = np.nan_to_num(np.asarray(waveform, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     sound = resample(mono[:, None], rate_in_hz, rate_hz)[:, 0]
     sound = sound[attack(sound[: round(len(sound) * ATTACK_WITHIN)], rate_hz) :]
+    sound = _dying(sound, rate_hz) if dies_away else sound
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0.0:
         return np.zeros(max(1, len(sound)), np.float32)
@@ -129,6 +139,12 @@ def span_s(group: Group) -> Fraction:
     """Seconds from the group's first hit to the end of its last one's tail, at most."""
     times = [event.time_s for event in group.events]
     return max(times) - min(times) + SPOT_S
+
+
+def _dying(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """A natural tail falls faster than this by itself and hardly changes; a noise floor is taken away."""
+    after_s = np.maximum(np.arange(len(sound)) / rate_hz - HOLD_S, 0.0)
+    return sound * (10.0 ** (-DECAY_DB_S * after_s / 20.0)).astype(np.float32)
 
 
 def _ends(sound: np.ndarray, rate_hz: int) -> np.ndarray:
