@@ -121,7 +121,8 @@ def _shaded(look: bpy.types.Material, shade: float) -> bpy.types.Material:
 def light_and_camera(scene: bpy.types.Scene) -> None:
     """A warm key from the front left, cool light from the window, and a camera that sees all of it."""
     world = bpy.data.worlds.new("Footfall demo")
-    world.use_nodes = True
+    if world.node_tree is None:
+        world.use_nodes = True
     back = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     back.inputs["Color"].default_value = (0.35, 0.42, 0.55, 1.0)
     back.inputs["Strength"].default_value = 0.45
