@@ -150,6 +150,15 @@ def test_texts_of_all_kinds(clip: ClipEncoder) -> None:
     assert not torch.equal(rows[0], rows[1])
 
 
+def test_short_texts_are_encoded_as_open_clip_encodes_them(clip: ClipEncoder) -> None:
+    texts = ["rain", "a wooden ball bouncing on planks", "", "x " * 300]
+    for batch in (texts, texts[:3]):
+        ids = torch.from_numpy(clip._tokenize(batch))
+        with torch.inference_mode():
+            whole = clip._model.encode_text(ids)
+        torch.testing.assert_close(clip.encode_text(batch), whole, rtol=1e-4, atol=1e-5)
+
+
 def test_the_public_clip_uses_open_clips_own_tokenizer() -> None:
     from open_clip.tokenizer import SimpleTokenizer
 
