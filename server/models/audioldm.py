@@ -16,6 +16,7 @@ from torch import Tensor
 from ...addon.wire.errors import ModelRefused
 from .device import free_bytes
 from .mel_decoder import Check, MelDecoder, nothing, streams
+from .small_convs import replace_small_convs
 from .upsampling import replace_upsamplers
 from .weights import load_weights, modern_attention
 
@@ -30,7 +31,7 @@ COLUMN_BYTES = 1024 * 1024  # of the UNet's working memory for one column in flo
 
 
 class AudioLDM:
-    """UNet and VAE of one bundle, which are changed: their upsamplers, and the VAE's memory layout.
+    """UNet and VAE of one bundle, which are changed: their convolutions, and the VAE's memory layout.
 
     ``channels``: of a latent; ``factor``: mel frames per latent column, and mel bands per latent bin.
     """
@@ -38,7 +39,10 @@ class AudioLDM:
     def __init__(
         self, unet: UNet2DConditionModel, vae: AutoencoderKL, scheduler_config: Mapping[str, Any]
     ) -> None:
-        replace_upsamplers(unet.up_blocks)
+        if unet.device.type == "cpu":
+            replace_upsamplers(unet.up_blocks)
+            for blocks in (unet.down_blocks, unet.mid_block, unet.up_blocks):
+                replace_small_convs(blocks)
         self.unet = unet
         self.scheduler_config = dict(scheduler_config)
         self.channels = int(unet.config.in_channels)

@@ -20,6 +20,7 @@ class PhaseUpsample(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.conv = conv  # for sizes that are not doubled
+        self.out_channels = conv.out_channels
         layout = torch.channels_last if _is_channels_last(conv.weight) else torch.contiguous_format
         # One for the left and one for the right position, each with the upper and the lower one as channels.
         self._weights = [
@@ -36,7 +37,7 @@ class PhaseUpsample(nn.Module):
     def rows(self, x: Tensor) -> Tensor:
         """x: (B, C, n + 2, W), with the row above and the row below, zeros outside -> (B, O, 2n, 2W)."""
         batch, _, rows, columns = x.shape
-        rows, channels = rows - 2, self.conv.out_channels
+        rows, channels = rows - 2, self.out_channels
         layout = torch.channels_last if _is_channels_last(x) else torch.contiguous_format
         shape = (batch, channels, 2 * rows, 2 * columns)
         out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)

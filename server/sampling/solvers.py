@@ -17,12 +17,15 @@ OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 
 
 def sample(predict: Predict, scheduler: Any, noise: Tensor, steps: int, on_step: OnStep) -> Tensor:
-    """noise (N, C, T, F), standard normal -> latents of the same shape, after ``steps`` steps.
+    """noise (N, C, T, F), standard normal -> latents of the same shape, after ``steps`` steps, or as many
+    as it has.
 
     ``scheduler``: fresh from ``make_scheduler``. ``on_step`` may raise to stop. Nothing in the loop waits
     for the device: times and noise levels stay on the CPU, and the network gets its own copy of the times.
     """
-    scheduler.set_timesteps(steps, device="cpu")
+    config = scheduler.config
+    most = config.num_train_timesteps - config.get("steps_offset", 0)  # one more would be beyond the schedule
+    scheduler.set_timesteps(min(steps, most), device="cpu")
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(0)
     levels = noise_levels(scheduler)
