@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BLENDER = os.environ.get("FOOTFALL_BLENDER", "")
 FAKE_WORKER = ROOT / "tests" / "fakes" / "fake_worker.py"
+REAL = os.environ.get("FOOTFALL_REAL_WORKER", "") == "1"  # for the README's picture, where the models are
 PICTURES = os.environ.get("FOOTFALL_PICTURES", "")  # where the screen's pictures are to be kept
 PATIENCE_S = 240.0
 
@@ -39,9 +40,17 @@ def environment(user_folder: Path) -> dict[str, str]:
         **os.environ,
         "BLENDER_USER_RESOURCES": str(user_folder),
         "XDG_DATA_HOME": str(user_folder / "data"),
-        "FOOTFALL_WORKER_PYTHON": sys.executable,
+        "FOOTFALL_WORKER_PYTHON": sys.executable if REAL else str(fake_python(user_folder)),
         "REAL_BLENDER_BIND": ":".join(dict.fromkeys(filter(None, bound))),
     }
+
+
+def fake_python(folder: Path) -> Path:
+    """A program that stands where the worker's Python would, and runs the fake worker whatever it is told."""
+    program = folder / "fake python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{FAKE_WORKER}"\n')
+    program.chmod(0o755)
+    return program
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +90,7 @@ def window(tmp_path: Path, blender: str, installed: Path) -> Window:
         shutil.copytree(installed, user)
         folder = tmp_path / "shots with spaces"
         folder.mkdir()
-        told = {"scene": scene, "folder": str(folder), "fake_worker": str(FAKE_WORKER), **words}
+        told = {"scene": scene, "folder": str(folder), **words}
         began = time.monotonic()
         done = subprocess.run(
             [blender, "--python", str(HERE / "driver.py"), "--", json.dumps(told)],

@@ -43,10 +43,6 @@ class Play:
         """A module of the installed extension, as ``addon.host.pump``."""
         return importlib.import_module(f"{PACKAGE}.{name}")
 
-    def use_fake_worker(self) -> None:
-        """Have the session start the tests' worker; the product itself knows of no such thing."""
-        self.module("addon.host.session").LAUNCHER = Path(self.words["fake_worker"])
-
     def watch_ticks(self) -> None:
         """Measure every turn of the pump from now on."""
         pump = self.module("addon.host.pump")

@@ -45,6 +45,13 @@ def test_generate(window: Window) -> None:
     print(f"slowest ticks in ms: {found['ticks']}")
 
 
+def test_the_demo_shot(window: Window) -> None:
+    found = window("demo", prompt="slow 40 150")
+    assert found["strips"] > 5  # a bed, and a spot for each hit
+    assert slowest(found) < TICK_MS, found["ticks"]
+    print(f"slowest ticks in ms: {found['ticks']}")
+
+
 def test_trouble(window: Window) -> None:
     found = window("trouble")
     assert (found["escaped"], found["frame_after_escape"]) == ("cancelled", 1)

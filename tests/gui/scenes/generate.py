@@ -9,7 +9,6 @@ import shot
 
 
 def scenario(play: driver.Play) -> driver.Scenario:
-    play.use_fake_worker()
     play.watch_ticks()
     shot.animate()
     shot.arrange()

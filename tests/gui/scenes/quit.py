@@ -11,7 +11,6 @@ import shot
 
 
 def scenario(play: driver.Play) -> driver.Scenario:
-    play.use_fake_worker()
     shot.animate(12)
     bpy.context.scene.footfall.prompt = play.words["prompt"]
     bpy.ops.footfall.generate()

@@ -45,7 +45,6 @@ def scenario(play: driver.Play) -> driver.Scenario:
     began = time.perf_counter()
     addon_utils.enable(driver.PACKAGE)
     play.note(enable_ms=(time.perf_counter() - began) * 1000, loaded_when_enabled=loaded())
-    play.use_fake_worker()
     shot.animate(12)
     for number in range(2):  # the first worker also loads libraries that stay
         bpy.context.scene.footfall.prompt = "slow 1000 100"
@@ -58,7 +57,6 @@ def scenario(play: driver.Play) -> driver.Scenario:
         if number == 0:
             play.note(before=leftovers())
             addon_utils.enable(driver.PACKAGE)
-            play.use_fake_worker()
     for _ in range(TIMES):
         addon_utils.enable(driver.PACKAGE)
         yield None

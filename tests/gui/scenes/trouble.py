@@ -78,7 +78,6 @@ def another_file(play: driver.Play) -> driver.Scenario:
 
 
 def scenario(play: driver.Play) -> driver.Scenario:
-    play.use_fake_worker()
     play.watch_ticks()
     shot.save(play.folder / "second.blend")
     shot.animate()
