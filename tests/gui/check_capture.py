@@ -65,7 +65,7 @@ def state() -> dict[str, Any]:
 def run(name: str, wanted: CaptureOptions, *, evaluated: bool = True) -> Iterator[None]:
     """Capture, one step a tick; checks pictures, times and that nothing has changed.
 
-    ``evaluated``: False for a scene that nothing has shown before; its matrices are still those of new objects.
+    ``evaluated``: False for a scene that nothing has shown before; its matrices are not made yet.
     """
     before = state()
     began = time.perf_counter()
