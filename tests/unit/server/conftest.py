@@ -61,7 +61,7 @@ def models(models_folder: Path) -> Models:
     return load_models(bundle, torch.device("cpu"), torch.float32, Recorder(), cache, CAPTIONS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_pipeline(models_folder: Path, models: Models) -> Callable[[], FoleyPipeline]:
     """A pipeline that remembers nothing yet, with models that are there already."""
     from footfall.server.pipeline import FoleyPipeline
