@@ -39,6 +39,18 @@ def write_takes(result: Result, request: FoleyRequest, output: Path) -> list[Pat
     return written
 
 
+def check_place(output: Path) -> None:
+    """Before any work: whether ``output`` can be a file in a folder that takes one. Raises SaveError."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if not output.is_dir() and os.access(output.parent, os.W_OK):
+            return
+        reason = "it is a folder" if output.is_dir() else "its folder is read-only"
+    except OSError as error:
+        reason = str(error)
+    raise SaveError(f"{output} cannot be written; choose another place with -o.", reason)
+
+
 def mix(clips: Sequence[Clip], request: FoleyRequest) -> np.ndarray:
     """(samples, channels) float32 of the request's length, every clip at its start, never clipped."""
     channels = max(clip.waveform.shape[1] for clip in clips)

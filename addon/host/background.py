@@ -21,45 +21,46 @@ def main(argv: Sequence[str]) -> int:
     words = list(argv)
     here = words.index("--") if "--" in words else 0
     files, words = words[:here], words[here + ("--" in words) :]
-    if len(files) > 1:
-        _say(f"Usage: {PROG} generate …")
-        return 2
     if importlib.util.find_spec("bpy") is None:
-        _say("This Python has no bpy module; use Blender itself, or install bpy.")
+        sys.stderr.write("footfall: This Python has no bpy module; use Blender itself, or install bpy.\n")
         return 3
     if importlib.util.find_spec("torch") is not None:  # this very Python can run the worker
         os.environ.setdefault("FOOTFALL_WORKER_PYTHON", sys.executable)
+    from ..wire.errors import FootfallError
+    from .commands import refuse
+
     stdout = os.dup(1)
     os.dup2(2, 1)  # what Blender prints while it opens a file is no result
     try:
-        problem = _open(files)
+        _open(files)
+    except FootfallError as error:
+        problem: FootfallError | None = error
+    else:
+        problem = None
     finally:
         os.dup2(stdout, 1)
         os.close(stdout)
-    if problem:
-        _say(problem)
-        return 3
-    return run(words, PROG)
+    return refuse(words, problem) if problem else run(words, PROG)
 
 
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"footfall: {sentence}\n")
-
-
-def _open(files: Sequence[str]) -> str:
-    """Start Blender and open the file; what went wrong, or ""."""
+def _open(files: Sequence[str]) -> None:
+    """Start Blender and open the file, if one is named. Raises WrongUsage, BadInput."""
     import bpy
 
+    from ..wire.errors import BadInput, WrongUsage
+
+    if len(files) > 1:
+        raise WrongUsage(f"One file at a time: {PROG} generate …")
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=not files)
     if not files:
-        return ""
+        return
     if not os.path.isfile(files[0]):
-        return f"There is no file {files[0]}; check its name."
+        raise BadInput(f"There is no file {files[0]}; check its name.")
     try:
         bpy.ops.wm.open_mainfile(filepath=os.path.abspath(files[0]), load_ui=False)
-    except RuntimeError:
-        return f"{files[0]} could not be opened; it is damaged, or made by a newer Blender."
-    return ""
+    except RuntimeError as error:
+        sentence = f"{files[0]} could not be opened; it is damaged, or made by a newer Blender."
+        raise BadInput(sentence, str(error)) from error
 
 
 def run(words: Sequence[str], prog: str) -> int:

@@ -7,6 +7,7 @@ The chosen bundle is stored by name, so a file keeps its choice on a machine tha
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from ..wire import limits
 from . import texts
 
 STARTER = "starter"
+FRESH_S = 5.0
+HEAD_CHARACTERS = 64 * 1024
 Item = tuple[str, str, str, int]
 
 
@@ -45,7 +48,8 @@ class _Memory:
 
     reported: tuple[Row, ...] = ()
     scanned: tuple[Row, ...] = ()
-    scanned_folder: str = ""
+    folder: Path | None = None
+    looked = 0.0
     items: list[Item] = []
     previous: list[Item] = []
 
@@ -67,26 +71,24 @@ def report(bundles: Sequence[Any]) -> None:
     )
 
 
-def scan(folder: Path) -> None:
-    """Read the names and licences of the bundles in ``folder``, so that they can be chosen before the
-    worker runs.
-    """
-    rows = []
+def look_into(folder: Path) -> None:
+    """Note now and then which bundles lie in ``folder``, so that one can be chosen before the worker runs."""
+    now = time.monotonic()
+    fresh = _memory.folder == folder and now - _memory.looked < FRESH_S
+    if _memory.reported or fresh:
+        return
+    _memory.folder, _memory.looked = folder, now
     try:
         files = sorted(folder.glob("*/bundle.toml"))[: limits.BUNDLES]
     except OSError:
         files = []
-    for file in files:
-        row = _read(file)
-        if row is not None:
-            rows.append(row)
-    _memory.scanned = tuple(rows)
-    _memory.scanned_folder = str(folder)
+    _memory.scanned = tuple(row for row in map(_read, files) if row is not None)
 
 
 def forget() -> None:
     """Drop everything; the add-on is being disabled."""
     _memory.reported = _memory.scanned = ()
+    _memory.folder = None
     _memory.items, _memory.previous = [], []
 
 
@@ -134,7 +136,9 @@ def _label(row: Row) -> str:
 
 def _read(file: Path) -> Row | None:
     try:
-        card = tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open(encoding="utf-8") as stream:
+            head = stream.read(HEAD_CHARACTERS).partition("\n[")[0]  # what follows lists every file
+        card = tomllib.loads(head)
     except (OSError, ValueError):
         return None  # a damaged bundle: the worker names the fault when it is used
     return Row(

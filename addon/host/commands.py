@@ -39,11 +39,9 @@ LINE_EVERY_S = 5.0
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The words that this command understands."""
-    import argparse
-
     from .. import options
 
-    parser = argparse.ArgumentParser(prog=prog, description="Sound for silent animation.")
+    parser = options.Parser(prog=prog, description="Sound for silent animation.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     generate = verbs.add_parser("generate", help="give the shot in the open file its sound")
     options.add_output_options(generate)
@@ -63,8 +61,10 @@ def run(argv: Sequence[str], prog: str = f"blender -b FILE.blend --command {NAME
 
     try:
         parsed = build_parser(prog).parse_args(list(argv))
-    except SystemExit as ended:
+    except SystemExit as ended:  # --help
         return int(ended.code or 0)
+    except FootfallError as error:
+        return refuse(argv, error)
     with _Console(quiet=parsed.json) as console, _Interrupt() as interrupt:
         try:
             report = _VERBS[parsed.verb](parsed, console, interrupt)
@@ -80,6 +80,12 @@ def run(argv: Sequence[str], prog: str = f"blender -b FILE.blend --command {NAME
             )
         console.done(report)
         return 0
+
+
+def refuse(argv: Sequence[str], error: FootfallError) -> int:
+    """Say why ``argv`` is not begun, in the form that it asks for; the exit code."""
+    with _Console(quiet="--json" in argv) as console:
+        return console.fail(error)
 
 
 class _Console:
@@ -126,13 +132,11 @@ class _Console:
         """Say what went wrong; the exit code."""
         from ..wire.errors import FootfallError
 
+        _say(f"footfall: {error.sentence}")
         if self._quiet:
-            plain = {"ok": False, "code": error.code, "error": error.sentence, "detail": error.detail}
-            self._write(json.dumps(plain) + "\n")
-        else:
-            _say(f"footfall: {error.sentence}")
-            if type(error) is FootfallError:  # nothing that was foreseen
-                _say(error.detail)
+            self._write(json.dumps(error.report()) + "\n")
+        elif type(error) is FootfallError:  # nothing that was foreseen
+            _say(error.detail)
         return error.exit_code
 
     def _write(self, text: str) -> None:

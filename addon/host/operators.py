@@ -86,7 +86,7 @@ class _JobOperator(bpy.types.Operator):
 
     bl_options = {"INTERNAL"}
 
-    job_id: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    job_id: StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         session = live.session()

@@ -68,6 +68,7 @@ def draw_main(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.use_property_decorate = False
     chosen = orders.panel_scene(context).footfall
     width, settings = job_rows.characters(context), current()
+    bundles.look_into(settings.models_folder)
     setup_worker.draw(layout, settings, width)
     if setup_worker.ready(settings):
         worker_line.draw(layout, width, live.session(), chosen.bundle_name)

@@ -6,6 +6,8 @@ Only the panels; what they show is in panel_body.py, which is loaded when the ta
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import bpy
 
 from . import live
@@ -14,6 +16,9 @@ CATEGORY = "Footfall"
 
 
 class _Sidebar:
+    if TYPE_CHECKING:
+        layout: bpy.types.UILayout  # from bpy.types.Panel
+
     bl_region_type = "UI"
     bl_category = CATEGORY
 

@@ -35,14 +35,15 @@ def step(session: Session) -> bool:
 def _place_some(session: Session, job: Job) -> bool:
     from . import placing
 
-    if job.stored is None:
+    stored: Any = job.stored
+    if stored is None:
         raise from_code(job.code, job.sentence, job.detail)  # it could not be saved; it waits in memory
     if not session.belongs_here(job):
         raise BadInput("This sound belongs to another file; open that file, then press Place.")
     if placing.blocked():
         return False
-    if session.placing is None or session.placing.stored is not job.stored:
-        session.placing = placing.Placing(job.stored, home(session, job))
+    if session.placing is None or session.placing.stored is not stored:
+        session.placing = placing.Placing(stored, home(session, job))
     placed = session.placing.step()
     if placed is None:
         return False
@@ -79,7 +80,8 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
     where = home(session, job)
     if not session.belongs_here(job) or sequencer.find_scene(where.scene_name, where.uid) is None:
         where = placing.home(scene)
-    placed = placing.place(job.stored, where)
+    stored: Any = job.stored
+    placed = placing.place(stored, where)
     _placed(session, job, placed)
     return placed.sentence
 

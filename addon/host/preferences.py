@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type"
+# Blender reads its properties from annotations that are calls.
 """The add-on's entry in Blender's preferences: the worker, its device, the folders. Read through
 settings.py.
 """

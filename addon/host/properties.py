@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type"
+# Blender reads its properties from annotations that are calls.
 """What the animator sets, saved with the scene as ``scene.footfall``. Settings only: live jobs are in
 session.py.
 

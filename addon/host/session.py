@@ -206,7 +206,7 @@ class Session:
         work.request = request
         client = self.need_client()
         order = work.order
-        facts = {
+        facts: dict[str, Any] = {
             "scene": order.scene_name,
             "start": order.span.start,
             "end": order.span.end,
@@ -275,8 +275,7 @@ class Session:
 
     def file_loaded(self, path: str) -> None:
         """Another file is open; the jobs of the last one finish, but not into this one."""
-        self.placing: Any = None  # placing.Placing of the job whose strips are being added
-        self.status_text: str | None = None  # what the status bar says on our behalf
+        self.placing, self.status_text = None, None
         self.file_id = uuid.uuid4().hex
         self.paths[self.file_id] = path
 

@@ -71,7 +71,7 @@ def forget() -> None:
 
 
 def _look(scene: bpy.types.Scene) -> Look:
-    from . import capture, orders
+    from . import capture, capture_render, orders
 
     chosen = scene.footfall
     try:
@@ -82,7 +82,7 @@ def _look(scene: bpy.types.Scene) -> Look:
         if route == "auto":
             route = capture.choose_route(scene, span, window=not bpy.app.background).route
         elif route in ("camera", "render"):
-            capture.capture_render.require_camera(scene)
+            capture_render.require_camera(scene)
     except FootfallError as error:
         return Look(error.sentence, False)
     frames = -(-span.count // (scene.frame_step if route == "rendered" else 1))

@@ -6,7 +6,6 @@ The layout checks each word against Blender: properties and operators exist, ico
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -33,13 +32,25 @@ class Layout:
     def __init__(self, drawn: list[str] | None = None) -> None:
         self.drawn: list[str] = [] if drawn is None else drawn
 
-    def _again(self, **_look: Any) -> Layout:
+    def row(self, **look: Any) -> Layout:
+        self._check("row", look)
         return Layout(self.drawn)
 
-    row = column = box = _again
+    def column(self, **look: Any) -> Layout:
+        self._check("column", look)
+        return Layout(self.drawn)
+
+    def box(self) -> Layout:
+        return Layout(self.drawn)
 
     def separator(self, factor: float = 1.0) -> None:
         pass
+
+    @staticmethod
+    def _check(name: str, look: dict[str, Any]) -> None:
+        """Blender knows these arguments, in this version."""
+        known = bpy.types.UILayout.bl_rna.functions[name].parameters.keys()
+        assert set(look) <= set(known), (name, look)
 
     def label(self, text: str, icon: str = "NONE") -> None:
         assert icon in ICONS, icon
@@ -47,13 +58,15 @@ class Layout:
         assert all(c.isprintable() or c == texts.UNBROKEN for c in text), repr(text)
         self.drawn.append(text)
 
-    def prop(self, data: Any, name: str, text: str | None = None, icon: str = "NONE", **_look: Any) -> None:
+    def prop(self, data: Any, name: str, text: str | None = None, icon: str = "NONE", **look: Any) -> None:
         assert icon in ICONS
+        self._check("prop", look)
         assert name in data.bl_rna.properties
         self.drawn.append(f"<{name}>")
 
-    def operator(self, name: str, text: str = "", icon: str = "NONE", **_look: Any) -> Any:
+    def operator(self, name: str, text: str = "", icon: str = "NONE", **look: Any) -> Any:
         assert icon in ICONS
+        self._check("operator", look)
         group, _, verb = name.partition(".")
         rna = getattr(getattr(bpy.ops, group), verb).get_rna_type()  # KeyError for one that does not exist
         self.drawn.append(f"[{text or rna.name}]")
@@ -65,14 +78,12 @@ class Layout:
 
     def progress(self, factor: float, text: str) -> None:
         assert 0.0 <= factor <= 1.0
+        self._check("progress", {"factor": factor, "text": text})
         self.drawn.append(text)
 
-    @contextlib.contextmanager
-    def _panel(self) -> Iterator[None]:
-        yield
-
     def panel(self, name: str, default_closed: bool) -> tuple[Layout, Layout]:
-        return self._again(), self._again()
+        assert "panel" in bpy.types.UILayout.bl_rna.functions
+        return Layout(self.drawn), Layout(self.drawn)
 
     @property
     def text(self) -> str:
@@ -202,6 +213,22 @@ def test_every_state_of_the_worker_has_a_line(state: str) -> None:
     assert "CPU" in text
     assert ("[Restart Worker]" in text) == (state == "failed")
     assert ("5%" in text) == (state == "loading")
+
+
+@pytest.mark.usefixtures("enabled")
+def test_bundles_in_the_models_folder_can_be_chosen_before_the_worker_runs(tmp_path: Path) -> None:
+    for name, text in {
+        "mine": 'title = "My Sounds"\nlicence = "CC0-1.0"\ncommercial = true\n\n[files."a"]\nsize = 1',
+        "broken": "title = ",
+        "binary": "\0\1",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bundle.toml").write_text(text)
+    bundles.look_into(tmp_path)
+    assert [row.name for row in bundles.rows()] == ["starter", "mine"]
+    bpy.context.scene.footfall.bundle = "mine"
+    assert bpy.context.scene.footfall.bundle_name == "mine"
+    assert bundles.find("mine").note == "CC0-1.0"
 
 
 @pytest.mark.usefixtures("enabled")
