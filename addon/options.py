@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every option of ``generate``, once: the shell command and Blender's ``--command footfall`` share them.
 
-Plain argparse, no bpy. Wrong usage ends with exit code 2 (argparse's own); a file that cannot be read raises
+Plain argparse, no bpy. Wrong usage raises WrongUsage from a ``Parser``; a file that cannot be read raises
 BadInput. ``request_settings`` gives the fields of a FoleyRequest that do not come from the picture.
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .wire import limits
-from .wire.errors import BadInput, WireError
+from .wire.errors import BadInput, WireError, WrongUsage
 from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, Event
 
 PICTURES_PER_SECOND = 4.0
@@ -26,6 +26,20 @@ PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
 STARTER = "starter"
 RANGES = ("scene", "preview", "strips")
 SOURCES = ("auto", "camera", "sequencer", "rendered", "render")
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes options by their whole names only, and says in one sentence what is wrong.
+
+    Raises WrongUsage where argparse would print and exit; its sub-parsers are of this class too.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **settings})
+
+    def error(self, message: str) -> NoReturn:
+        words = re.sub(r"\s+", " ", message).strip()
+        raise WrongUsage(f"{words[:1].upper()}{words[1:]}; {self.prog} --help tells what there is.")
 
 
 def _bounded(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blender without a window, for .blend files: the executable that the user named, the bpy module, or PATH's.
+"""Blender without a window, for .blend files: the executable that the user named, the bpy module, or PATH's;
+and what the command in it reports.
 
 bpy never runs in this process, because torch may live here.
 """
@@ -7,14 +8,20 @@ bpy never runs in this process, because torch may live here.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
-from ..addon.wire.errors import BadInput
+from ..addon.wire.errors import BadInput, Cancelled, FootfallError, WorkerDied, from_code
 
+OUR_CODES = (0, 2, 3, 4, 5, 130)
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "addon" / "host" / "bootstrap.py"
 
 
@@ -51,3 +58,56 @@ def find_blender(named: str = "") -> Blender:
     if on_path is None:
         raise BadInput("No Blender was found; name its executable with --blender, or install the bpy module.")
     return Blender(on_path)
+
+
+def run_in_blender(command: Sequence[str], stderr: IO[str] | None = None) -> dict[str, Any]:
+    """The object that ``command``, with --json, prints on stdout. Raises the FootfallError that it tells."""
+    code, out = turn(command, stdout=subprocess.PIPE, stderr=stderr)
+    lines = [line for line in out.splitlines() if line.startswith("{")]
+    if not lines:
+        raise _silent(code)
+    report: dict[str, Any] = json.loads(lines[-1])
+    if not report.get("ok"):
+        raise from_code(report.get("code", ""), report.get("error", ""), report.get("detail", ""))
+    return report
+
+
+def turn(command: Sequence[str], stdout: int | None = None, stderr: IO[str] | None = None) -> tuple[int, str]:
+    """(exit code, stdout if it is a pipe) of ``command``, whose group is its own: Ctrl-C reaches it once."""
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        process_group=0,
+    )
+    try:
+        try:
+            out, _ = child.communicate()
+        except KeyboardInterrupt:
+            if os.name == "posix":  # elsewhere the console has told it already
+                child.send_signal(signal.SIGINT)
+            out, _ = child.communicate()
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    return child.returncode, out or ""
+
+
+def check_exit(code: int) -> int:
+    """An exit code of ours. Raises what any other one stands for."""
+    if code in OUR_CODES:
+        return code
+    raise _silent(code)
+
+
+def _silent(code: int) -> FootfallError:
+    if code in (Cancelled.exit_code, -signal.SIGINT):
+        return Cancelled()
+    return WorkerDied(
+        f"Blender ended unexpectedly (code {code}); try again, or name another one with --blender."
+    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..addon.folders import models_folder
-from ..addon.wire.errors import FootfallError, from_code
-from .blender import find_blender
+from ..addon.options import model_choice
+from ..addon.wire.errors import FootfallError
+from ..addon.wire.messages import QUALITIES
+from .blender import find_blender, run_in_blender
 from .demo_report import measure, picture
 from .mux import mux_pictures
 
@@ -34,8 +35,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("demo", help="render the demo shot and give it sound")
     parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where (default demo)")
     parser.add_argument("--model", default="", metavar="NAME|DIR", help="model bundle (default starter)")
-    parser.add_argument("--quality", default="good", help="draft, good or best (default good)")
-    parser.add_argument("--seed", default="7", help="same seed, same sound (default 7)")
+    parser.add_argument(
+        "--quality", choices=QUALITIES, default="good", help="speed against care (default good)"
+    )
+    parser.add_argument("--seed", type=int, default=7, metavar="S", help="same seed, same sound (default 7)")
     parser.add_argument("--blender", default="", metavar="PROGRAM", help="Blender's executable")
     parser.add_argument("--json", action="store_true", help="print the report on stdout and nothing else")
 
@@ -56,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     _say(options, f"Generating its sound with the model {model}")
     job = _in_blender(
         options, out / "demo.blend", "generate", "--model", model, "--layers", "bed,spots",
-        "--quality", options.quality, "--seed", options.seed,
+        "--quality", options.quality, "--seed", str(options.seed),
         "--save-as", str(out / "demo.blend"), "-o", str(out / "demo.wav"),
     )  # fmt: skip
     sounded = time.monotonic()
@@ -88,6 +91,8 @@ def _model(wanted: str, out: Path) -> tuple[str, str]:
     from ..server.models.random_bundle import write_random_bundle
 
     if wanted:
+        name, models_dir = model_choice(wanted)
+        find_bundle(name, models_dir or models_folder())  # before half a minute of rendering for nothing
         return wanted, ""
     try:
         find_bundle(STARTER, models_folder())
@@ -108,16 +113,12 @@ def _in_blender(options: argparse.Namespace, blend: Path | None, *words: str) ->
     """
     command = find_blender(options.blender).command(blend, *words, "--json")
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as chatter:
-        child = subprocess.run(command, stdout=subprocess.PIPE, stderr=chatter, text=True, encoding="utf-8")
-        lines = [line for line in child.stdout.splitlines() if line.startswith("{")]
-        if not lines:
+        try:
+            return run_in_blender(command, stderr=chatter)
+        except FootfallError as error:
             chatter.seek(0)
-            last = "".join(chatter.readlines()[-20:])
-            raise FootfallError("Blender ended without a word; run it again with --verbose.", last)
-    report: dict[str, Any] = json.loads(lines[-1])
-    if not report.get("ok"):
-        raise from_code(report.get("code", ""), report.get("error", ""), report.get("detail", ""))
-    return report
+            error.detail = error.detail or "".join(chatter.readlines()[-20:])
+            raise
 
 
 def _say(options: argparse.Namespace, words: str) -> None:

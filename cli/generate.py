@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
 
 from ..addon import options as shared
-from ..addon.takes import write_takes
-from ..addon.wire.errors import BadInput, Cancelled
+from ..addon.folders import models_folder
+from ..addon.takes import check_place, write_takes
+from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import FoleyRequest, Result
-from .blender import find_blender
+from ..server.models.bundle import find_bundle
+from .blender import check_exit, find_blender, run_in_blender, turn
 from .jobs import run_job, worker_launch
 from .media import PICTURES, Shot, Span, read_shot
 from .mux import mux_film, mux_pictures
@@ -41,15 +41,18 @@ def run(options: argparse.Namespace) -> int:
         return _in_blender(options)
     if options.mux is not None and (options.start or options.end is not None) and not _still(options.input):
         raise BadInput("--mux needs the whole input; leave --start and --end out.")
+    output = options.output or Path(f"{options.input.stem}.wav")
     with ProgressLine(quiet=options.json) as line:
         line.show("reading", 0.0)
         shot = read_shot(options.input, _span(options))
+        check_place(output)
+        name, models_dir = shared.model_choice(options.model)
+        find_bundle(name, models_dir or models_folder())  # the worker would say it too, half a minute later
         settings = shared.request_settings(options)
         request = FoleyRequest(
             frames=shot.frames, times_s=shot.times_s, duration_s=shot.duration_s, **settings
         )
-        result = run_job(request, worker_launch(shared.model_choice(options.model)[1]), line)
-    output = options.output or Path(f"{options.input.stem}.wav")
+        result = run_job(request, worker_launch(models_dir), line)
     written = write_takes(result, request, output)
     if options.mux is not None:
         _mux(options, shot, written[0])
@@ -120,22 +123,18 @@ def _in_blender(options: argparse.Namespace) -> int:
         raise BadInput(f"There is no file {options.input}; check its name.")
     if options.mux is not None:
         raise BadInput("--mux works on films and folders of frames; render the .blend first.")
-    words = sys.argv[sys.argv.index("generate") + 1 :]
-    command = find_blender(options.blender).command(options.input, "generate", *_passed_on(words, options))
-    child = subprocess.Popen(command)
-    try:
-        return child.wait()
-    except KeyboardInterrupt:
-        child.send_signal(signal.SIGINT)
-        child.wait()
-        raise Cancelled from None
+    command = find_blender(options.blender).command(options.input, "generate", *_passed_on(options))
+    if not options.json:
+        return check_exit(turn(command)[0])
+    print(json.dumps(run_in_blender(command)))
+    return 0
 
 
-def _passed_on(words: list[str], options: argparse.Namespace) -> list[str]:
+def _passed_on(options: argparse.Namespace) -> list[str]:
     """The words of this command line that Blender's side knows: all but INPUT, --blender and --fps."""
-    kept = list(words)
-    kept.remove(str(options.input))
+    kept = options.words[options.words.index("generate") + 1 :]
+    kept.remove(next(word for word in kept if Path(word) == options.input))
     for name in ("--blender", "--fps"):
-        if name in kept:
+        while name in kept:
             del kept[kept.index(name) : kept.index(name) + 2]
     return [word for word in kept if not word.startswith(("--blender=", "--fps="))]

@@ -51,9 +51,9 @@ class Span:
 
 def read_shot(path: Path, span: Span) -> Shot:
     """The pictures of a film, a picture, or a folder of numbered pictures. Raises BadInput."""
-    if not path.exists():
-        raise BadInput(f"There is no file {path}; check its name.")
     try:
+        if not path.exists():
+            raise BadInput(f"There is no file {path}; check its name.")
         if path.is_dir():
             return _read_folder(path, span)
         if path.suffix.lower() in PICTURES:

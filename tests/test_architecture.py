@@ -88,6 +88,7 @@ ROOTS = {
     "addon/client.py:_IoThread._serve",
     "addon/host/commands.py:run",
     "addon/host/pump.py:tick",
+    "cli/__main__.py:main",
     "server/__main__.py:main",
     "server/engine.py:Engine._main",
     "server/engine.py:Engine._run",

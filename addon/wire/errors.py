@@ -9,6 +9,7 @@
     │   ├── Malformed             authentic but not a message of this protocol
     │   ├── LimitExceeded         a number, text, list or buffer beyond its bound
     │   └── VersionMismatch       the other side speaks another protocol version
+    ├── WrongUsage                words that the command line does not know          (exit 2)
     ├── BadInput                  the request cannot be fulfilled as asked           (exit 3)
     ├── ModelError                                                                  (exit 4)
     │   ├── ModelMissing          the bundle, or a part of it, is not on this machine
@@ -40,6 +41,10 @@ class FootfallError(Exception):
         self.sentence = sentence
         self.detail = detail
 
+    def report(self) -> dict[str, object]:
+        """What ``--json`` prints for it, in the shell and in Blender."""
+        return {"ok": False, "code": self.code, "error": self.sentence, "detail": self.detail}
+
 
 class WireError(FootfallError):
     code = "wire"
@@ -60,6 +65,11 @@ class LimitExceeded(WireError):
 
 class VersionMismatch(WireError):
     code = "version"
+
+
+class WrongUsage(FootfallError):
+    code = "usage"
+    exit_code = 2
 
 
 class BadInput(FootfallError):
