@@ -3,12 +3,12 @@
 
 
 def register() -> None:
-    from .host import registration
+    from .host.registration import register as begin
 
-    registration.register()
+    begin()
 
 
 def unregister() -> None:
-    from .host import registration
+    from .host.registration import unregister as end
 
-    registration.unregister()
+    end()

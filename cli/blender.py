@@ -73,7 +73,10 @@ def run_in_blender(command: Sequence[str], stderr: IO[str] | None = None) -> dic
 
 
 def turn(command: Sequence[str], stdout: int | None = None, stderr: IO[str] | None = None) -> tuple[int, str]:
-    """(exit code, stdout if it is a pipe) of ``command``, whose group is its own: Ctrl-C reaches it once."""
+    """(exit code, stdout if it is a pipe) of ``command``, whose group is its own: Ctrl-C reaches it once.
+
+    Raises Cancelled if that ended it before it could say so.
+    """
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -91,6 +94,8 @@ def turn(command: Sequence[str], stdout: int | None = None, stderr: IO[str] | No
             if os.name == "posix":  # elsewhere the console has told it already
                 child.send_signal(signal.SIGINT)
             out, _ = child.communicate()
+            if child.returncode not in OUR_CODES:
+                raise Cancelled from None
     finally:
         if child.poll() is None:
             child.kill()

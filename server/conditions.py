@@ -97,7 +97,7 @@ class Conditions:
 
 def _frames_within(times_s: np.ndarray, start_s: float, stop_s: float) -> list[int]:
     """Frames shown in a window, or else the one nearest to its middle; none if there is no picture."""
-    inside = np.flatnonzero((times_s >= start_s) & (times_s < stop_s)).tolist()
+    inside: list[int] = np.flatnonzero((times_s >= start_s) & (times_s < stop_s)).tolist()
     if inside:
         return inside
     frame = _frame_at(times_s, (start_s + stop_s) / 2)

@@ -164,11 +164,11 @@ class Job:
 
     def _spot_clips(self, sounds: np.ndarray) -> Iterator[Clip]:
         request, takes = self.request, self.request.takes
-        hits = sum(len(group.events) for group in self._groups)
+        count = sum(len(group.events) for group in self._groups)
         placing = layers.Placing(
             rate_hz=request.rate_hz,
             seed=request.seed,
-            one_each=takes * (hits + 1) <= limits.CLIPS,
+            one_each=takes * (count + 1) <= limits.CLIPS,
             most_samples=self._samples,
             distance_m=layers.middle_distance(request.events),
         )

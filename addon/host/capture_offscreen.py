@@ -79,7 +79,7 @@ class OffscreenDraw:
         _require_view(scene)
         self.size = model_size(*display_size(scene), short=side)
         self._shading = _MATERIAL if pick_shading(shading) == "material" else _SOLID
-        self.disturbed = (scene.session_uid,)
+        self.disturbed: tuple[int, ...] = (scene.session_uid,)
         height, width = self.size
         try:
             self._texture: gpu.types.GPUOffScreen | None = gpu.types.GPUOffScreen(width, height)
@@ -98,6 +98,7 @@ class OffscreenDraw:
         depsgraph = layer.depsgraph
         require_camera(scene)
         camera = scene.camera.evaluated_get(depsgraph)
+        assert self._texture is not None, "closed already"
         height, width = self.size
         with _borrowed(view.space, self._shading):
             self._texture.draw_view3d(

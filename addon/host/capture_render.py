@@ -43,14 +43,19 @@ class SmallRender:
         self._engine = pick_engine(scene, engine)
         self._samples = samples
         self._stage = Stage(self._build)
-        self.disturbed = (scene.session_uid,)
+        self.disturbed: tuple[int, ...] = (scene.session_uid,)
 
     def _build(self, stage: Stage) -> bpy.types.Scene:
         copy = stage.copy(require_scene(self._uid, self._name))
         make_quick(stage, copy, self._engine, self._samples)
         height, width = self.size
-        values = {"use_sequencer": False, "resolution_percentage": 100, "resolution_x": width}
-        values |= {"resolution_y": height, "pixel_aspect_x": 1.0, "pixel_aspect_y": 1.0}
+        values: dict[str, object] = {"use_sequencer": False, "resolution_percentage": 100}
+        values |= {
+            "resolution_x": width,
+            "resolution_y": height,
+            "pixel_aspect_x": 1.0,
+            "pixel_aspect_y": 1.0,
+        }
         stage.change(copy, "render", values)
         return copy
 

@@ -64,8 +64,8 @@ def fits(module: nn.Module) -> bool:
 def replace_upsamplers(blocks: nn.ModuleList) -> None:
     """Puts PhaseUpsample in the place of every upsampler that allows it."""
     for block in blocks:
-        upsamplers = getattr(block, "upsamplers", None)
-        for index, module in enumerate(upsamplers or ()):
+        upsamplers: Any = getattr(block, "upsamplers", None) or ()
+        for index, module in enumerate(upsamplers):
             if fits(module):
                 upsamplers[index] = PhaseUpsample(module.conv)
 

@@ -83,6 +83,7 @@ class Vocoder:
         self._stages: list[tuple[_Conv, list[_Pairs]]] = []
         for index, up in enumerate(module.upsampler):
             blocks = module.resblocks[index * kernels : (index + 1) * kernels]
+            assert isinstance(up, nn.ConvTranspose1d)
             self._stages.append((_Conv.of(up), [_pairs(block) for block in blocks]))
         self.reach_frames = self._reach()
 

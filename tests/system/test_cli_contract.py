@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import wave
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 LIMIT_S = 120  # for one command, on a machine with much else to do
@@ -241,7 +243,7 @@ def test_blend_that_is_none(shell: Shell, blend: str) -> None:
 def test_blend_cancelled_is_told_once(shell: Shell, blend: str) -> None:
     words = ("generate", blend, "--model", "tiny", "--quality", "best", "--takes", "4", "--json")
     child = shell.start(*words)
-    wait_for_child(child.pid)
+    wait_for_worker(child.pid)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=LIMIT_S)
     assert child.returncode == 130, out + err
@@ -249,10 +251,9 @@ def test_blend_cancelled_is_told_once(shell: Shell, blend: str) -> None:
     assert "Traceback" not in err
 
 
-def wait_for_child(pid: int) -> None:
-    """Until ``pid`` has started Blender."""
-    import psutil
-
+def wait_for_worker(pid: int) -> None:
+    """Until the Blender that ``pid`` has started has started a worker."""
     process = psutil.Process(pid)
-    while process.is_running() and not process.children():
-        process.cpu_percent(interval=0.05)
+    pause = threading.Event()
+    while process.is_running() and len(process.children(recursive=True)) < 2:
+        pause.wait(0.02)
