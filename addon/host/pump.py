@@ -125,12 +125,16 @@ def _tell(session: Session) -> None:
 
 def say(text: str | None) -> None:
     """Put ``text`` into the status bars; None gives them back to Blender."""
+    if bpy.app.background:
+        return  # the windows of a file are there without being open; writing on them crashes 5.2
     for window in bpy.context.window_manager.windows:
         window.workspace.status_text_set(text)
 
 
 def redraw() -> None:
     """Have our panels drawn again: the sidebars only, not the views beside them."""
+    if bpy.app.background:
+        return
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in AREAS:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from footfall.tests.gui.conftest import ROOT, environment
 
+BOOTSTRAP = ROOT / "addon" / "host" / "bootstrap.py"
 Window = Callable[..., dict[str, Any]]
 
 TICK_MS = 50.0  # the longest of our turns on the main thread, but for the drawing of one picture
@@ -55,6 +58,8 @@ def test_the_demo_shot(window: Window) -> None:
 def test_trouble(window: Window) -> None:
     found = window("trouble")
     assert (found["escaped"], found["frame_after_escape"]) == ("cancelled", 1)
+    state, sentence = found["undone_while_capturing"]
+    assert state == "placed" or sentence
     code, sentence = found["crash"]
     assert code == "worker_died"
     assert "Traceback" not in sentence
@@ -83,6 +88,9 @@ def test_toggle_20x(window: Window) -> None:
     assert found["after"]["classes"] == []
     assert found["after"]["children"] == []
     assert not found["after"]["property"]
+    for what in ("children", "handlers", "classes", "threads"):
+        assert found["after_capture"][what] == found["before"][what]
+    assert found["frame"] == 1
     print(f"enabled in {found['enable_ms']:.1f} ms, disabled with a job in {found['disable_ms']:.0f} ms")
 
 
@@ -103,3 +111,42 @@ def test_the_zip_for_older_blenders_is_refused(blender: str, extension: Path, tm
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert "must be less than the maximum version (5.1.0)" in done.stdout, done.stdout + done.stderr
     assert not list(tmp_path.rglob("addon"))
+
+
+def command_line(blender: str, user: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [blender, "-b", *words],
+        env=environment(user),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+def test_the_same_without_a_window(blender: str, installed: Path, tmp_path: Path) -> None:
+    """The installed extension's own command, and this tree in a Blender that has no extension."""
+    shot = tmp_path / "shot with spaces.blend"
+    made = command_line(
+        blender,
+        tmp_path,
+        "--factory-startup",
+        "--python",
+        str(BOOTSTRAP),
+        "--",
+        "demo-shot",
+        "--save-as",
+        str(shot),
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    words = ["--command", "footfall", "generate", "--json", "--per-second", "1", "--save-as", str(shot)]
+    done = command_line(blender, installed, str(shot), *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = next(json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    assert report["strips"][0]["start"] == 101
+    refused = command_line(
+        blender, installed, str(shot), "--command", "footfall", "generate", "--range", "preview"
+    )
+    assert refused.returncode == 3
+    assert "preview range" in refused.stderr

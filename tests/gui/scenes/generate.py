@@ -15,6 +15,12 @@ def scenario(play: driver.Play) -> driver.Scenario:
     shot.save(play.folder / "shot.blend")
     yield from driver.show_tab("VIEW_3D")
     yield from play.photograph("ready")
+    play.press("footfall.preferences")
+    yield driver.pause(1.0)
+    yield from play.photograph("preferences")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+        bpy.ops.wm.window_close()
+    yield driver.pause(0.5)
 
     scene = bpy.context.scene
     scene.footfall.prompt = "slow 40 100"

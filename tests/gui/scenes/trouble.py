@@ -26,6 +26,21 @@ def escape(play: driver.Play) -> driver.Scenario:
     bpy.context.scene.footfall.per_second = 4.0
 
 
+def undo_while_capturing(play: driver.Play) -> driver.Scenario:
+    """Ctrl Z while pictures are taken frees what Blender has; the job goes on or says why not."""
+    scene = bpy.context.scene
+    scene.footfall.per_second = 12.0
+    bpy.ops.ed.undo_push(message="One")
+    scene.footfall.seed = 3
+    bpy.ops.ed.undo_push(message="Two")
+    play.press("footfall.generate")
+    yield lambda: play.states()[-1] == "capturing" and play.sessions().capture.progress > 0.2
+    bpy.ops.ed.undo()
+    yield lambda: play.states()[-1] in ("placed", "failed")
+    play.note(undone_while_capturing=[play.states()[-1], play.last().sentence])
+    bpy.context.scene.footfall.per_second = 4.0
+
+
 def crash(play: driver.Play) -> driver.Scenario:
     """The worker dies; the panel says so in words, and the next job works."""
     scene = bpy.context.scene
@@ -86,6 +101,6 @@ def scenario(play: driver.Play) -> driver.Scenario:
     bpy.context.workspace.sequencer_scene = bpy.context.scene
     yield from driver.show_tab("SEQUENCE_EDITOR")
     yield from driver.show_tab("VIEW_3D")
-    for part in (escape, crash, deleted_scene, another_file):
+    for part in (escape, undo_while_capturing, crash, deleted_scene, another_file):
         yield from part(play)
     play.note(ticks=play.ticks())
