@@ -80,12 +80,7 @@ def step(session: Session) -> float:
     changed = setup_worker.poll()
     if not handlers.blocked():
         changed |= capturing.step(session)
-    while time.perf_counter() - began < BUDGET_S and session.client is not None:
-        events = session.client.drain(1)
-        if not events:
-            break
-        session.take(events[0])
-        changed = True
+    changed |= _take_in(session, began)
     if not handlers.blocked() and session.capture is None and time.perf_counter() - began < BUDGET_S:
         changed |= placing_jobs.step(session)
     _tell(session)
@@ -93,6 +88,17 @@ def step(session: Session) -> float:
         session.last_event = session.clock()
         redraw()
     return _pause(session)
+
+
+def _take_in(session: Session, began: float) -> bool:
+    """What the client has reported: one event even in a tick that drew, more while there is time."""
+    changed = False
+    while session.client is not None and (events := session.client.drain(1)):
+        session.take(events[0])
+        changed = True
+        if time.perf_counter() - began > BUDGET_S:
+            break
+    return changed
 
 
 def _pause(session: Session) -> float:
