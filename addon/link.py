@@ -28,14 +28,15 @@ def load_zmq() -> Any:
     """The zmq module. Raises WorkerFailedToStart when it is missing or too old."""
     try:
         import zmq
-    except ImportError as error:
+
+        check_zmq(zmq)
+        _sender()  # loaded now, it is ended at exit after the client, not before
+    except (ImportError, AttributeError) as error:  # AttributeError: half of it, after a broken update
         raise WorkerFailedToStart(
             "Footfall's messaging library (pyzmq) could not be loaded; install the extension again "
             "and restart Blender.",
             str(error),
         ) from error
-    check_zmq(zmq)
-    _sender()  # loaded now, it is ended at exit after the client, not before
     return zmq
 
 

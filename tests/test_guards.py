@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -60,3 +63,18 @@ def test_the_clock_stands_still_until_it_is_moved(clock: Any) -> None:
     assert clock() == clock()
     start = clock()
     assert clock.advance(2.5) == clock() == start + 2.5
+
+
+def test_every_test_that_the_table_names_is_there() -> None:
+    here = Path(__file__).parent
+    named = re.findall(r"`([\w/]+\.py)::([\w:]+)`", (here / "README.md").read_text("utf-8"))
+    assert len(named) > 50
+    missing = []
+    for file, name in named:
+        body: list[ast.stmt] = ast.parse((here / file).read_text("utf-8")).body
+        for part in name.split("::"):
+            found = [n for n in body if isinstance(n, (ast.ClassDef, ast.FunctionDef)) and n.name == part]
+            body = found[0].body if found else []
+        if not body:
+            missing.append(f"{file}::{name}")
+    assert missing == []

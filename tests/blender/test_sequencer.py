@@ -13,10 +13,10 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from footfall.addon.host import sequencer
+from footfall.addon.host import orders, sequencer
 from footfall.addon.placement import PlannedStrip, Seat
 from footfall.addon.provenance import KEY
-from footfall.addon.timeline import Rate
+from footfall.addon.timeline import FrameRange, Rate
 from footfall.addon.wire.errors import BadInput, SaveError
 
 RATE = Rate(24)
@@ -105,6 +105,15 @@ class TestScene:
 
 
 class TestSpans:
+    def test_a_strip_trimmed_to_nothing(self, scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Blender keeps a frame of it; of one without any frame the range is empty, and said to be."""
+        strip = block(scene, 1, 10, 30)
+        strip.frame_final_end = 10
+        assert orders.frame_range(scene, "strips") == FrameRange(10, 10)
+        monkeypatch.setattr(sequencer, "selected_spans", lambda scene: [(10, 10)])
+        with pytest.raises(BadInput, match="empty"):
+            orders.frame_range(scene, "strips")
+
     def test_span_and_trim(self, scene: Any) -> None:
         strip = block(scene, 3, 10, 40)
         assert sequencer.span(strip) == (10, 40)

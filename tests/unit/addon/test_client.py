@@ -20,7 +20,7 @@ from footfall.addon.client import JobClient, WorkerLaunch
 from footfall.addon.link import ZMQ_FLOOR, Link, check_zmq, release_sender
 from footfall.addon.reports import WorkerStatus
 from footfall.addon.wire import auth, codec
-from footfall.addon.wire.errors import Malformed, WorkerError, WorkerFailedToStart
+from footfall.addon.wire.errors import Malformed, WorkerError
 from footfall.addon.wire.handshake import WorkerAddress, WorkerSettings
 from footfall.addon.wire.messages import CancelReply, Failed, Hello, Ping, Submit
 from footfall.tests.fakes.peer import new_job, request, wait_until
@@ -147,14 +147,17 @@ def test_the_real_libzmq_is_new_enough() -> None:
     assert ZMQ_FLOOR >= (4, 3, 3)
 
 
-def test_a_missing_zmq_is_said(tmp_path: Path) -> None:
-    def load() -> Any:
-        raise WorkerFailedToStart("No pyzmq; install the extension again and restart Blender.")
-
-    client = JobClient(launch(tmp_path), load=load)
+@pytest.mark.parametrize("left", [None, types.ModuleType("zmq")], ids=["missing", "half"])
+def test_a_broken_zmq_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: Any) -> None:
+    """Not there at all, or what an interrupted update of another extension leaves of it."""
+    monkeypatch.setitem(sys.modules, "zmq", left)
+    client = JobClient(launch(tmp_path))
     job_id = new_job()
     client.submit(job_id, request())
-    assert "No pyzmq" in failed(client, job_id).sentence
+    error = failed(client, job_id)
+    assert error.code == "worker_start"
+    assert "pyzmq" in error.sentence
+    assert "restart Blender" in error.sentence
     client.close()
 
 
