@@ -124,6 +124,7 @@ def run(plan: Plan, say: Say = lambda words: None) -> dict[str, Any]:
         "guidance": plan.guidance,
     }
     say("loading the models")
+    _import_libraries()
     peak = Peak()
     with peak.watching():
         models = _load(bundle, device, dtype)
@@ -137,6 +138,14 @@ def run(plan: Plan, say: Say = lambda words: None) -> dict[str, Any]:
 
 def _load(bundle: Bundle, device: torch.device, dtype: torch.dtype) -> Models:
     return load_models(bundle, device, dtype, Watch(), bundle.root / ".cache", CAPTIONS)
+
+
+def _import_libraries() -> None:
+    """So that what they take is not counted as the weights'."""
+    import accelerate  # noqa: F401
+    import open_clip  # noqa: F401
+    from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: F401
+    from transformers import ClapModel, SpeechT5HifiGan  # noqa: F401
 
 
 def _loading(bundle: Bundle, peak: Peak) -> dict[str, Any]:

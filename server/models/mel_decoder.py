@@ -36,13 +36,14 @@ def nothing() -> None:
 
 
 class MelDecoder:
-    """Latents to log-mel, one sound at a time. ``vae`` is changed: its memory layout, its upsamplers."""
+    """Latents to log-mel, one sound at a time. Takes the decoder out of ``vae`` and changes its layout."""
 
     def __init__(self, vae: AutoencoderKL) -> None:
         if not streams(vae):
             raise ValueError("a VAE decoder of residual blocks with group norms is needed")
-        self.vae = vae.to(memory_format=_LAYOUT)  # type: ignore[call-overload]
-        replace_upsamplers(self.vae.decoder.up_blocks)
+        self._decoder = _own(vae.decoder)
+        self._first = _own(vae.post_quant_conv)
+        replace_upsamplers(self._decoder.up_blocks)
         self._scaling = float(vae.config.scaling_factor)
         on_cpu = next(vae.parameters()).device.type == "cpu"
         self._chunk_bytes = CPU_CHUNK_BYTES if on_cpu else DEVICE_CHUNK_BYTES
@@ -53,9 +54,9 @@ class MelDecoder:
         return torch.cat(mels).squeeze(1)
 
     def _decode(self, latent: Tensor, check: Check) -> Tensor:
-        decoder = self.vae.decoder
+        decoder = self._decoder
         x = (latent / self._scaling).contiguous(memory_format=_LAYOUT)
-        x = decoder.conv_in(self.vae.post_quant_conv(x))
+        x = decoder.conv_in(self._first(x))
         check()
         x = decoder.mid_block(x).contiguous(memory_format=_LAYOUT)
         check()
@@ -188,6 +189,14 @@ def _with_neighbours(x: Tensor, start: int, stop: int, prepare: Callable[[Tensor
     if start == 0 or stop == rows:
         part = functional.pad(part, (0, 0, int(start == 0), int(stop == rows)))
     return part
+
+
+def _own(module: Any) -> Any:
+    """The module in the decoder's layout, with weights of its own, so that the file need not stay mapped."""
+    module.to(memory_format=_LAYOUT)
+    for parameter in module.parameters():
+        parameter.data = parameter.data.clone()
+    return module
 
 
 def streams(vae: AutoencoderKL) -> bool:

@@ -47,7 +47,9 @@ class _Conv:
         weight = conv.weight.detach().unsqueeze(2).contiguous(memory_format=torch.channels_last)
         return cls(
             weight,
-            conv.bias,
+            None
+            if conv.bias is None
+            else conv.bias.detach().clone(),  # so that the file need not stay mapped
             (0, int(conv.padding[0])),
             (1, conv.stride[0]),
             (1, conv.dilation[0]),
