@@ -8,6 +8,7 @@ remembered.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -137,7 +138,8 @@ def run(plan: Plan, say: Say = lambda words: None) -> dict[str, Any]:
 
 
 def _load(bundle: Bundle, device: torch.device, dtype: torch.dtype) -> Models:
-    return load_models(bundle, device, dtype, Watch(), bundle.root / ".cache", CAPTIONS)
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder:
+        return load_models(bundle, device, dtype, Watch(), Path(folder), CAPTIONS)
 
 
 def _import_libraries() -> None:

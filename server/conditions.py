@@ -30,6 +30,7 @@ class Conditions:
     def __init__(self, request: FoleyRequest, models: Models, control: JobControl) -> None:
         self._request = request
         self._models = models
+        self._control = control
         self.mapper_name = "auto"
         self._prompt = self._text(request.prompt) if request.prompt.strip() else None
         control.progress("looking", 0.0)
@@ -65,24 +66,27 @@ class Conditions:
             seen = self._models.clip.encode_images(self._request.frames, control)
             control.check()
             return lambda frames: self._mapped(torch.stack([seen[some].mean(0) for some in frames]))
-        if kind == "clip_text_prior":
-            raise BadInput(
-                f"{self._models.bundle.title} has no prior from words to pictures; "
-                "choose the condition clip_text or clap_text instead."
-            )
+        prior = self._models.text_prior() if kind == "clip_text_prior" else None
         if self._prompt is None:
             raise BadInput("Without a picture the words decide; write in the prompt what is to be heard.")
         if kind == "clap_text":
             words = self._prompt.unsqueeze(0)
         else:
-            words = self._mapped(self._models.clip.encode_text([self._request.prompt]))
+            read = self._models.clip.encode_text([self._request.prompt])
+            if prior is not None:
+                seed = seed_of(self._request.seed, "prior")
+                read = prior.map(read, seed, self._tell).float().cpu()
+            words = self._mapped(read)
         return lambda frames: words.expand(len(frames), -1)
 
     def _mapped(self, clip_rows: Tensor) -> Tensor:
         mapper = self._models.mapper(self._request.mapper)
         self.mapper_name = mapper.name
-        found = mapper.map(clip_rows.to(self._models.device), seed_of(self._request.seed, "mapper"))
-        return found.float().cpu()
+        return mapper.map(clip_rows, seed_of(self._request.seed, "mapper"), self._tell).float().cpu()
+
+    def _tell(self, fraction: float) -> None:
+        self._control.check()
+        self._control.progress("mapping", 0.99 * fraction)
 
     def _nudged(self, rows: Tensor) -> Tensor:
         """Where the words already are the condition, they do not push it too."""

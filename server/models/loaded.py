@@ -14,7 +14,7 @@ from .bundle import Bundle
 from .captions import Bank, load_bank
 from .clap import ClapEncoder
 from .clip import ClipEncoder
-from .mapper import Mapper, choose, load_mapper
+from .mapper import TEXT_PRIOR, Mapper, choose, load_mapper, load_text_prior
 from .offset import measure_offset
 from .vocoder import Vocoder, load_vocoder
 
@@ -59,6 +59,12 @@ class Models:
         if name not in self._mappers:
             self._mappers[name] = load_mapper(self.bundle, name, self.bank, self.device)
         return self._mappers[name]
+
+    def text_prior(self) -> Mapper:
+        """From CLIP's words to CLIP's pictures. Raises ModelMissing, ModelRefused."""
+        if TEXT_PRIOR not in self._mappers:
+            self._mappers[TEXT_PRIOR] = load_text_prior(self.bundle, self.device)
+        return self._mappers[TEXT_PRIOR]
 
 
 def load_models(
