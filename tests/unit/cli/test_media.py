@@ -122,11 +122,12 @@ def test_mux_keeps_the_picture_and_adds_the_sound(tmp_path: Path) -> None:
 
 
 def test_pictures_become_a_film(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{index}.png" for index in range(6)]
-    for index, path in enumerate(paths):
-        write_picture(path, 40 * index)
+    levels_in = [40 * (index % 6) for index in range(40)]
+    paths = [tmp_path / f"{index:02}.png" for index in range(40)]
+    for path, level in zip(paths, levels_in, strict=True):
+        write_picture(path, level)
     soundfile.write(tmp_path / "sound.wav", np.zeros(12_000), 48_000)
     mux_pictures(paths, Fraction(24), tmp_path / "sound.wav", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         levels = [float(f.to_ndarray(format="rgb24").mean()) for f in container.decode(video=0)]
-    assert levels == pytest.approx([40 * index for index in range(6)], abs=3)
+    assert levels == pytest.approx(levels_in, abs=3)

@@ -66,8 +66,8 @@ def test_a_bed_is_what_was_asked(make_pipeline: Make) -> None:
     assert sum(heard.weight for heard in done.heard) == pytest.approx(1.0, abs=1e-3)
 
 
-@settings(max_examples=12)
-@given(samples=st.integers(480, 200_000), rate_hz=st.sampled_from([8_000, 44_100, 48_000]))
+@settings(max_examples=6)
+@given(samples=st.integers(480, 100_000), rate_hz=st.sampled_from([8_000, 44_100, 48_000]))
 def test_any_length_to_the_sample(make_pipeline: Make, samples: int, rate_hz: int) -> None:
     duration_s = max(Fraction(samples, 48_000), Fraction(1, 100))
     done = run(make_pipeline(), shot(duration_s=duration_s, rate_hz=rate_hz, steps=1, quality="draft"))
@@ -114,14 +114,15 @@ def test_the_same_request_gives_the_same_bits(make_pipeline: Make) -> None:
     assert same(run(make_pipeline(), request), run(make_pipeline(), request))
 
 
-def test_after_cancel_bit_identical(make_pipeline: Make) -> None:
-    """A job alone, and after another was cancelled at each of its steps and between all of its parts."""
+@pytest.mark.parametrize("stops", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_after_cancel_bit_identical(make_pipeline: Make, stops: int) -> None:
+    """A job alone, and after another was cancelled at its steps and between its parts."""
     after = shot(seed=5)
     expected = run(make_pipeline(), after)
-    other = shot(seed=6, layers=("bed", "spots"), events=HITS, prompt="wind", takes=2)
+    other = shot(seed=6, layers=("bed", "spots"), events=HITS[1:], prompt="wind")
     whole = Recorder()
     make_pipeline().run(other, whole)
-    for stop_at in range(1, whole.checks + 1, max(1, whole.checks // 20)):
+    for stop_at in range(1, whole.checks + 1, max(1, whole.checks // stops)):
         pipeline = make_pipeline()
         with pytest.raises(Cancelled):
             pipeline.run(other, Recorder(stop_at=stop_at))
@@ -247,6 +248,7 @@ def test_hits_after_the_end_are_told(make_pipeline: Make) -> None:
     assert any("after the end" in warning for warning in done.warnings)
 
 
+@pytest.mark.slow
 def test_thousands_of_hits_stay_within_the_bounds(make_pipeline: Make) -> None:
     hits = tuple(
         Event(time_s=Fraction(number, 1000), words=f"thing {number % 40}", strength=(number % 7) / 6)
@@ -298,6 +300,7 @@ def test_odd_requests_are_served(make_pipeline: Make, changes: dict[str, Any]) -
     assert np.isfinite(done.clips[0].waveform).all()
 
 
+@pytest.mark.slow
 def test_twenty_minutes_are_possible(make_pipeline: Make) -> None:
     """Stopped at its second step: the plan, the noise and the batches of a very long sound."""
     control = Recorder(stop_at=25)
