@@ -14,11 +14,15 @@ from .capture_stage import BORROWS, PLAIN, Stage
 WORKBENCH = "BLENDER_WORKBENCH"
 CYCLES = "CYCLES"
 
+# One sample and the quick denoiser: a tenth more time than the sample alone, and a picture instead of grain.
 _QUICK_CYCLES = {
     "device": "CPU",
     "use_adaptive_sampling": False,
-    "use_denoising": False,
     "max_bounces": 2,
+    "use_denoising": True,
+    "denoising_quality": "FAST",
+    "denoising_prefilter": "NONE",
+    "denoising_input_passes": "RGB_ALBEDO",
 }
 _QUICK_WORKBENCH = {"light": "STUDIO", "color_type": "TEXTURE", "show_shadows": False, "show_xray": False}
 

@@ -253,7 +253,7 @@ def _bounce(ball: bpy.types.Object, ground: float, release: int, contacts: list[
 
 
 def render(
-    scene: bpy.types.Scene, folder: Path, width: int = 384, samples: int = 3, frames: range | None = None
+    scene: bpy.types.Scene, folder: Path, width: int = 384, samples: int = 2, frames: range | None = None
 ) -> list[Path]:
     """The shot's ``frames`` (all of them by default) as small PNGs named by their numbers.
 
@@ -270,7 +270,14 @@ def render(
             "filepath": f"{folder}/",
         },
         "render.image_settings": {"file_format": "PNG", "color_mode": "RGB"},
-        "cycles": {"device": "CPU", "samples": samples, "use_denoising": False, "max_bounces": 3},
+        "cycles": {
+            "device": "CPU",
+            "samples": samples,
+            "max_bounces": 3,
+            "use_denoising": True,
+            "denoising_quality": "FAST",
+            "denoising_prefilter": "NONE",
+        },
     }
     if frames is not None:
         settings[""] = {"frame_start": frames[0], "frame_end": frames[-1], "frame_step": frames.step}

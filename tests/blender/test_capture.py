@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from footfall.addon.host import capture
+from footfall.addon.host import capture, capture_quick, capture_stage
 from footfall.addon.host.capture import CaptureOptions
 from footfall.addon.timeline import Rate
 from footfall.addon.wire.errors import BadInput, Cancelled
@@ -290,6 +290,29 @@ def test_wrong_names_are_refused(coded: bpy.types.Scene) -> None:
     if bpy.app.background:
         with pytest.raises(BadInput, match="no window"):
             capture.begin(bpy.context, options(route="camera"))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 18, b"\0" * 100])
+def test_a_picture_that_was_cut_short_is_noticed(damage: bytes) -> None:
+    with pytest.raises(BadInput, match="cut short"):
+        capture_stage.read_tga(damage)
+    header = bytes([0, 0, 2, *[0] * 9, 2, 0, 2, 0, 24, 0])
+    with pytest.raises(BadInput, match="cut short"):
+        capture_stage.read_tga(header + bytes(11))
+
+
+@pytest.mark.parametrize("top_first", [False, True])
+def test_pictures_are_read_lowest_row_first(top_first: bool) -> None:
+    header = bytes([0, 0, 2, *[0] * 9, 1, 0, 2, 0, 24, 0x20 if top_first else 0])
+    pixels = capture_stage.read_tga(header + bytes([1, 2, 3, 4, 5, 6]))
+    assert pixels.tolist() == ([[[6, 5, 4]], [[3, 2, 1]]] if top_first else [[[3, 2, 1]], [[6, 5, 4]]])
+
+
+def test_the_engine_is_chosen_by_what_there_is(coded: bpy.types.Scene) -> None:
+    assert capture_quick.pick_engine(coded, "workbench") == "BLENDER_WORKBENCH"
+    assert capture_quick.pick_engine(coded, "cycles") == "CYCLES"
+    expected = "BLENDER_WORKBENCH" if capture_quick.has_gpu() else "CYCLES"
+    assert capture_quick.pick_engine(coded) == expected
 
 
 def test_finishing_early_is_refused(coded: bpy.types.Scene) -> None:
