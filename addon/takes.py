@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,23 @@ def write_takes(result: Result, request: FoleyRequest, output: Path) -> list[Pat
             sound = mix([clip for clip in clips if clip.layer == layer], request)
             written.append(_write(stem, sound, clips[0].rate_hz))
     return written
+
+
+def report(result: Result, request: FoleyRequest) -> dict[str, Any]:
+    """What ``--json`` says of a sound, in the shell and in Blender."""
+    story = result.provenance
+    return {
+        "ok": True,
+        "duration_s": float(request.duration_s),
+        "seed": request.seed,
+        "bundle": story.bundle,
+        "licence": story.licence,
+        "commercial": story.commercial,
+        "mapper": story.mapper,
+        "device": story.device,
+        "heard": [{"words": heard.words, "weight": heard.weight} for heard in result.heard],
+        "warnings": list(result.warnings),
+    }
 
 
 def check_place(output: Path) -> None:

@@ -113,6 +113,8 @@ def check_exit(code: int) -> int:
 def _silent(code: int) -> FootfallError:
     if code in (Cancelled.exit_code, -signal.SIGINT):
         return Cancelled()
+    if code == 1:  # how a full Blender ends that cannot open the file it was started with
+        return BadInput("Blender could not open the file; it is damaged, or made by a newer Blender.")
     return WorkerDied(
         f"Blender ended unexpectedly (code {code}); try again, or name another one with --blender."
     )

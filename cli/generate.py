@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..addon import options as shared
 from ..addon.folders import models_folder
-from ..addon.takes import check_place, write_takes
+from ..addon.takes import check_place, report, write_takes
 from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import FoleyRequest, Result
 from ..server.models.bundle import find_bundle
@@ -46,9 +46,9 @@ def run(options: argparse.Namespace) -> int:
         line.show("reading", 0.0)
         shot = read_shot(options.input, _span(options))
         check_place(output)
+        settings = shared.request_settings(options)
         name, models_dir = shared.model_choice(options.model)
         find_bundle(name, models_dir or models_folder())  # the worker would say it too, half a minute later
-        settings = shared.request_settings(options)
         request = FoleyRequest(
             frames=shot.frames, times_s=shot.times_s, duration_s=shot.duration_s, **settings
         )
@@ -88,24 +88,7 @@ def _mux(options: argparse.Namespace, shot: Shot, sound: Path) -> None:
 def _report(options: argparse.Namespace, request: FoleyRequest, result: Result, written: list[Path]) -> None:
     story = result.provenance
     if options.json:
-        heard = [{"words": item.words, "weight": item.weight} for item in result.heard]
-        print(
-            json.dumps(
-                {
-                    "ok": True,
-                    "files": [str(path) for path in written],
-                    "duration_s": float(request.duration_s),
-                    "seed": request.seed,
-                    "bundle": story.bundle,
-                    "licence": story.licence,
-                    "commercial": story.commercial,
-                    "mapper": story.mapper,
-                    "device": story.device,
-                    "heard": heard,
-                    "warnings": list(result.warnings),
-                }
-            )
-        )
+        print(json.dumps({**report(result, request), "files": [str(path) for path in written]}))
         return
     for path in written:
         print(path)

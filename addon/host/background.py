@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -26,20 +27,25 @@ def main(argv: Sequence[str]) -> int:
         return 3
     if importlib.util.find_spec("torch") is not None:  # this very Python can run the worker
         os.environ.setdefault("FOOTFALL_WORKER_PYTHON", sys.executable)
-    from ..wire.errors import FootfallError
-    from .commands import refuse
+    from ..wire.errors import Cancelled, FootfallError
 
+    problem: FootfallError | None = None
+    interrupted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
     stdout = os.dup(1)
     os.dup2(2, 1)  # what Blender prints while it opens a file is no result
     try:
         _open(files)
     except FootfallError as error:
-        problem: FootfallError | None = error
-    else:
-        problem = None
+        problem = error
     finally:
         os.dup2(stdout, 1)
         os.close(stdout)
+        signal.signal(signal.SIGINT, before)
+    from .commands import refuse
+
+    if interrupted:  # noted, not raised: what Blender imports in C would swallow it and go on
+        problem = Cancelled()
     return refuse(words, problem) if problem else run(words, PROG)
 
 

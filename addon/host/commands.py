@@ -250,12 +250,14 @@ def _finish(
     parsed: argparse.Namespace, console: _Console, session: Session, job_id: str, result: Any, request: Any
 ) -> dict[str, Any]:
     """Copies, the saved file, and the report."""
-    from ..takes import write_takes
+    from .. import takes
 
     job, work = session.table.get(job_id), session.works[job_id]
     stored: Any = job.stored if job is not None else None
     files = [str(strip.path) for strip in stored.strips]
-    copies = [str(path) for path in write_takes(result, request, parsed.output)] if parsed.output else []
+    copies = (
+        [str(path) for path in takes.write_takes(result, request, parsed.output)] if parsed.output else []
+    )
     if parsed.save_as is not None:
         _save(str(parsed.save_as), files)
     story = result.provenance
@@ -264,7 +266,7 @@ def _finish(
     if not story.commercial:
         console.note(f"{story.bundle} ({story.licence}): NOT FOR COMMERCIAL USE")
     return {
-        "ok": True,
+        **takes.report(result, request),
         "files": copies or files,
         "strips": [
             {"file": str(s.path), "start": s.strip.start, "frames": s.strip.frames, "layer": s.strip.layer}
@@ -272,16 +274,7 @@ def _finish(
         ],
         "scene": work.order.scene_name,
         "blend": bpy.data.filepath if parsed.save_as is not None else "",
-        "duration_s": float(request.duration_s),
         "pictures": len(request.times_s),
-        "seed": request.seed,
-        "bundle": story.bundle,
-        "licence": story.licence,
-        "commercial": story.commercial,
-        "mapper": story.mapper,
-        "device": story.device,
-        "heard": [{"words": heard.words, "weight": heard.weight} for heard in result.heard],
-        "warnings": list(result.warnings),
     }
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...addon.wire.errors import BadInput, ModelError
 from . import layouts, manifest, tokens
+from .bundle import CONFIGS
 from .layouts import Config, Layout
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _plain(config: Config) -> Config:
 
 
 def _write_parts(plan: Layout, root: Path, seed: int, progress: Report) -> None:
-    for part, file in _CONFIG_FILES.items():
+    for part, file in CONFIGS.items():
         _write_json(root / part / file, getattr(plan, part))
     tokens.write_roberta(root / "clap", plan.vocabulary)
     tokens.write_roberta(root / "tokenizer", plan.vocabulary)
@@ -105,15 +106,6 @@ def _write_parts(plan: Layout, root: Path, seed: int, progress: Report) -> None:
     progress("hashes", len(_WEIGHT_FILES) / (len(_WEIGHT_FILES) + 1))
 
 
-_CONFIG_FILES = {
-    "unet": "config.json",
-    "vae": "config.json",
-    "vocoder": "config.json",
-    "scheduler": "scheduler_config.json",
-    "clip": "open_clip_config.json",
-    "clap": "config.json",
-    "text_encoder": "config.json",
-}
 _WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model.safetensors",
     "vae": "diffusion_pytorch_model.safetensors",

@@ -153,26 +153,14 @@ def store(tmp_path: Path) -> Callable[..., Any]:
     """Writes clips as a job would: ``store(clips, rate, start_frame=1, job_id=JOB)`` -> Stored."""
     from footfall.addon import delivery, provenance, save
     from footfall.addon.placement import Shot
-    from footfall.addon.wire.messages import Provenance, Result
-
-    model = Provenance(
-        bundle="starter",
-        bundle_sha256="0" * 64,
-        licence="CC0-1.0",
-        commercial=True,
-        mapper="bridge",
-        version="0.1.0",
-        device="CPU",
-        dtype="float32",
-        steps=20,
-        guidance=2.5,
-    )
+    from footfall.addon.wire.messages import Result
+    from footfall.tests.fakes.stories import MODEL
 
     def make(
         clips: Any, rate: Any, start_frame: Any = 1, job_id: str = JOB, folder: Path | None = None
     ) -> Any:
         return delivery.deliver(
-            Result(job_id=job_id, clips=tuple(clips), provenance=model),
+            Result(job_id=job_id, clips=tuple(clips), provenance=MODEL),
             Shot(start_frame=Fraction(start_frame), rate=rate),
             provenance.Asked(settings={"seed": 7, "prompt": "wet"}, shot={"scene": "Scene"}),
             save.choose_folder(bpy.data.filepath, "", folder or tmp_path / "sounds"),

@@ -29,11 +29,11 @@ from footfall.addon.wire.messages import (
     FoleyRequest,
     Message,
     Progress,
-    Provenance,
     Result,
 )
 from footfall.server.engine import Description
 from footfall.server.session import Session
+from footfall.tests.fakes.stories import MODEL
 
 TICK_S = 0.05
 Frames = list[Any]
@@ -58,19 +58,7 @@ def answer(job_id: str, asked: FoleyRequest, **changes: Any) -> Result:
     samples = round(asked.duration_s * asked.rate_hz)
     noise = np.random.default_rng(asked.seed).uniform(-0.5, 0.5, (samples, 1)).astype("<f4")
     clips = tuple(Clip(**({"take": n, "waveform": noise} | fields | changes)) for n in range(asked.takes))
-    provenance = Provenance(
-        bundle="fake",
-        bundle_sha256="0" * 64,
-        licence="CC0-1.0",
-        commercial=True,
-        mapper="bridge",
-        version="1",
-        device="CPU",
-        dtype="float32",
-        steps=1,
-        guidance=1.0,
-    )
-    return Result(job_id=job_id, clips=clips, provenance=provenance)
+    return Result(job_id=job_id, clips=clips, provenance=MODEL)
 
 
 @dataclass

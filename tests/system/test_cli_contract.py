@@ -240,6 +240,18 @@ def test_blend_that_is_none(shell: Shell, blend: str) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for Blender")
+@pytest.mark.parametrize(
+    ("does", "code", "name"),
+    [("exit 1", 3, "bad_input"), ("kill -9 $$", 5, "worker_died"), ("kill -2 $$", 130, "cancelled")],
+)
+def test_a_blender_that_ends_without_a_word(shell: Shell, does: str, code: int, name: str) -> None:
+    program = shell.folder / "blender"
+    program.write_text(f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    assert shell.refused("generate", "rubbish.blend", "--blender", str(program)) == (code, name)
+
+
 def test_blend_cancelled_is_told_once(shell: Shell, blend: str) -> None:
     words = ("generate", blend, "--model", "tiny", "--quality", "best", "--takes", "4", "--json")
     child = shell.start(*words)

@@ -16,25 +16,14 @@ from footfall.addon.provenance import Asked, read
 from footfall.addon.save import Place, SaveTarget
 from footfall.addon.timeline import Rate
 from footfall.addon.wire.errors import SaveError
-from footfall.addon.wire.messages import Clip, Provenance, Result
+from footfall.addon.wire.messages import Clip, Result
+from footfall.tests.fakes.stories import MODEL
 
 JOB = "0123456789abcdef0123456789abcdef"
 SHOT = Shot(start_frame=Fraction(101), rate=Rate(24))
 
 
 def result() -> Result:
-    model = Provenance(
-        bundle="starter",
-        bundle_sha256="0" * 64,
-        licence="CC0-1.0",
-        commercial=True,
-        mapper="bridge",
-        version="0.1.0",
-        device="CPU",
-        dtype="float32",
-        steps=20,
-        guidance=2.5,
-    )
     sound = np.full((4_000, 2), 0.5, np.float32)
     clips = tuple(
         Clip(take=take, layer=layer, start_s=start, rate_hz=48_000, waveform=sound, label=label)
@@ -45,7 +34,7 @@ def result() -> Result:
             ("spots", Fraction(0), "Glass"),
         )
     )
-    return Result(job_id=JOB, clips=clips, provenance=model, warnings=("Short of memory.",))
+    return Result(job_id=JOB, clips=clips, provenance=MODEL, warnings=("Short of memory.",))
 
 
 def target(folder: Path) -> SaveTarget:

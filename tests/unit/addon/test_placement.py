@@ -23,7 +23,8 @@ from footfall.addon.placement import (
 )
 from footfall.addon.timeline import Rate
 from footfall.addon.wire.errors import BadInput
-from footfall.addon.wire.messages import Clip, Provenance, Result
+from footfall.addon.wire.messages import Clip, Result
+from footfall.tests.fakes.stories import MODEL
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,18 +40,6 @@ RATES = {
     "60": Rate(60),
     "odd base": Rate(23, 0.959),
 }
-MODEL = Provenance(
-    bundle="starter",
-    bundle_sha256="0" * 64,
-    licence="CC0-1.0",
-    commercial=True,
-    mapper="bridge",
-    version="0.1.0",
-    device="CPU",
-    dtype="float32",
-    steps=20,
-    guidance=2.5,
-)
 
 
 def clip(
