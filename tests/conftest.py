@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+# One thread for each test process, before torch is imported: two that wait for each other on a busy machine
+# take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same cases in every run, and no verdict by the stopwatch: the suite must not depend on luck or load.
 settings.register_profile(
     "footfall", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
