@@ -95,8 +95,7 @@ def scene_rate(scene: bpy.types.Scene) -> Rate:
 
 
 def choose_route(scene: bpy.types.Scene, span: FrameRange, *, window: bool) -> Choice:
-    """The route that shows what a render of ``scene`` would show, fastest first. Raises BadInput if there
-    is none.
+    """The quickest route that shows what a render of ``scene`` would show. Raises BadInput if there is none.
 
     ``window``: whether there is a window to draw in.
     """
@@ -163,7 +162,7 @@ class Capture:
         self._states: tuple[UserState, ...] = ()
         with ExitStack() as stack:
             self._source = _open(self.route, scene, self.span, self._moments, options)
-            stack.callback(self._close, BadInput("The capture did not start."))
+            stack.push(self._on_error)
             found = (find_scene(uid) for uid in self._source.disturbed)
             self._states = tuple(UserState.remember(one) for one in found if one is not None)
             self._placed = (scene.frame_current, scene.frame_subframe)
@@ -173,12 +172,9 @@ class Capture:
             self._played = 0
             _ON_SAVE.append(self._before_save)
             _ON_LOAD.append(self._before_load)
-            stack.pop_all()
 
     def _plan(self, scene: bpy.types.Scene, options: CaptureOptions) -> list[Moment]:
-        """Which frames to take. Only rendered files are bound to the frame step; everything else shows each
-        frame.
-        """
+        """Which frames to take. Only rendered files are bound to the frame step."""
         step = scene.frame_step if self.route == "rendered" else 1
         size = model_size(*capture_render.display_size(scene), short=options.side)
         times = sample_times(self.duration_s, options.per_second, most_frames(*size))
@@ -206,9 +202,8 @@ class Capture:
         if bpy.app.is_job_running("RENDER"):
             return True
         with ExitStack() as stack:
-            stack.callback(self._close, Cancelled())
+            stack.push(self._on_error)
             self._advance(require_scene(self._uid, self._name))
-            stack.pop_all()
         return self._done < len(self._moments)
 
     def _advance(self, scene: bpy.types.Scene) -> None:
@@ -247,6 +242,12 @@ class Capture:
         scene = find_scene(self._uid)
         if scene is not None:
             self._placed = (scene.frame_current, scene.frame_subframe)
+
+    def _on_error(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Whatever goes wrong, everything is put back; later steps say the same again."""
+        if error is not None:
+            self._close(error if isinstance(error, FootfallError) else Cancelled())
+        return False
 
     def _close(self, end: FootfallError) -> None:
         if self._end is not None:

@@ -159,6 +159,8 @@ def test_everything_is_as_before(coded: bpy.types.Scene, ending: str) -> None:
         bpy.data.objects.remove(coded.camera)
         with pytest.raises(BadInput, match="no camera"):
             running.step()
+        with pytest.raises(BadInput, match="no camera"):  # and again
+            running.step()
         assert {scene.name for scene in bpy.data.scenes} == {"Scene", "other"}
         assert coded.frame_current == 123
         assert coded.objects["bit 3"].location.y == 1.25
