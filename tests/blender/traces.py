@@ -42,9 +42,8 @@ def changes(before: Any, after: Any, path: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         keys = [*before, *(key for key in after if key not in before)]
         gone = "nothing"
-        return [
-            line for key in keys for line in changes(before.get(key, gone), after.get(key, gone), f"{path}/{key}")
-        ]
+        lines = (changes(before.get(key, gone), after.get(key, gone), f"{path}/{key}") for key in keys)
+        return [line for part in lines for line in part]
     return [] if before == after else [f"{path}: {before} -> {after}"]
 
 
