@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from ..jobs import CANCELLED, CAPTURING, DONE, FAILED, NOT_PLACED, PLACED, QUEUED, RUNNING, Job
-from . import handlers, texts
+from . import handlers, placing_jobs, texts
 from .session import Session
 
 SHOWN = 6  # ended jobs; older ones are forgotten soon
@@ -68,8 +68,10 @@ def words(job: Job) -> str:
         return f"{texts.PHASES.get(job.phase, texts.STATES[RUNNING])}  {job.fraction:.0%}"
     if job.state == CAPTURING:
         return f"{texts.STATES[CAPTURING]}  {job.fraction:.0%}"
-    if job.state in (QUEUED, DONE):
-        return handlers.blocked() or texts.STATES[job.state]
+    if job.state == QUEUED:
+        return handlers.blocked() or texts.STATES[QUEUED]
+    if job.state == DONE:
+        return placing_jobs.blocked() or texts.STATES[DONE]
     return texts.STATES[job.state]
 
 

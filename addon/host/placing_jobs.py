@@ -32,6 +32,13 @@ def step(session: Session) -> bool:
         return True
 
 
+def blocked() -> str:
+    """Why strips must wait, in words; "" when they need not."""
+    from . import handlers, placing
+
+    return handlers.blocked() or placing.blocked()
+
+
 def _place_some(session: Session, job: Job) -> bool:
     from . import placing
 
@@ -40,7 +47,7 @@ def _place_some(session: Session, job: Job) -> bool:
         raise from_code(job.code, job.sentence, job.detail)  # it could not be saved; it waits in memory
     if not session.belongs_here(job):
         raise BadInput("This sound belongs to another file; open that file, then press Place.")
-    if placing.blocked():
+    if blocked():
         return False
     if session.placing is None or session.placing.stored is not stored:
         session.placing = placing.Placing(stored, home(session, job))
@@ -74,7 +81,7 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
         raise BadInput("This sound is placed already.")
     if job.stored is None:
         session.store_again(job_id)
-    why = placing.blocked()
+    why = blocked()
     if why:
         raise BadInput(f"{why}; then press Place again.")
     where = home(session, job)

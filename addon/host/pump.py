@@ -22,7 +22,7 @@ from .session import Session
 
 log = logging.getLogger(__name__)
 
-CAPTURE_S = 0.01  # between two pictures, so that the interface stays alive
+NEXT_S = 0.01  # between two pictures, or two strips, so that the interface stays alive
 ACTIVE_S = 0.1
 IDLE_S = 1.0
 IDLE_AFTER_S = 5.0
@@ -39,7 +39,7 @@ times: deque[tuple[str, float]] = deque(maxlen=4096)
 def start() -> None:
     """Begin to beat, unless it does; in background nothing would."""
     if not bpy.app.background and not bpy.app.timers.is_registered(tick):
-        bpy.app.timers.register(tick, first_interval=CAPTURE_S, persistent=True)
+        bpy.app.timers.register(tick, first_interval=NEXT_S, persistent=True)
 
 
 def wake() -> None:
@@ -64,8 +64,7 @@ def tick() -> float | None:
         pause = step(session)
     except Exception:  # the host's root: whatever happens, Blender goes on
         log.exception("A tick of Footfall failed")
-        _blame(session, traceback.format_exc())
-        pause = ACTIVE_S
+        pause = ACTIVE_S if _blame(session, traceback.format_exc()) else IDLE_S
     took = time.perf_counter() - began
     times.append((session.did, took))
     if took > SLOW_S and session.did != "picture":
@@ -102,16 +101,18 @@ def _take_in(session: Session, began: float) -> bool:
 
 
 def _pause(session: Session) -> float:
-    if session.capture is not None:
-        return CAPTURE_S
-    busy = any(job.active or job.state == DONE for job in session.table.all()) or setup_worker.running()
+    jobs = session.table.all()
+    placing = any(job.state == DONE for job in jobs) and not placing_jobs.blocked()
+    if session.capture is not None or placing:
+        return NEXT_S
+    busy = any(job.active or job.state == DONE for job in jobs) or setup_worker.running()
     if busy or session.clock() - session.last_event < IDLE_AFTER_S:
         return ACTIVE_S
     return IDLE_S
 
 
-def _blame(session: Session, detail: str) -> None:
-    """What broke becomes one job's failure, in words, rather than a stuck list."""
+def _blame(session: Session, detail: str) -> bool:
+    """What broke becomes one job's failure, in words, rather than a stuck list; whether there was a job."""
     error = FootfallError("Something went wrong inside Footfall; copy the details and report them.", detail)
     running = session.capture.job_id if session.capture is not None else ""
     job_id = session.touched or running
@@ -119,6 +120,7 @@ def _blame(session: Session, detail: str) -> None:
         session.fail(job_id, error)
     session.capture = session.placing = None
     redraw()
+    return bool(job_id)
 
 
 def _tell(session: Session) -> None:

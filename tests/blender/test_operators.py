@@ -163,9 +163,17 @@ def test_a_worker_that_dies_is_told_and_the_next_job_works() -> None:
     assert finish(generate("well")).state == "placed"
 
 
-def test_a_full_disk_keeps_the_sound_until_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("what", ["nan", "loud", "rate", "long", "take", "none"])
+def test_what_a_worker_sends_is_not_believed(what: str) -> None:
+    session = generate(f"bad {what}", spots=False)
+    job = finish(session)
+    assert job.state == "failed"
+    assert "Traceback" not in job.sentence
+    assert our_strips(bpy.context.scene) == []
+    assert finish(generate("well", spots=False)).state == "placed"
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_another_taken(tmp_path: Path) -> None:
     blocked = tmp_path / "footfall"
     blocked.write_text("a file where the folder should be")
     fallback = tmp_path / "data" / "footfall"

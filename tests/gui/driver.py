@@ -38,6 +38,7 @@ class Play:
         self.found: dict[str, Any] = {"done": False}
         self.folder = Path(words["folder"])
         self.longest: dict[str, float] = {}
+        self.ended: dict[str, float] = {}  # when the last turn of each kind was over
 
     def module(self, name: str) -> Any:
         """A module of the installed extension, as ``addon.host.pump``."""
@@ -53,6 +54,7 @@ class Play:
             pause_s: float = step(session)
             took = time.perf_counter() - began - (run_delay_s() - waited)
             self.longest[session.did] = max(self.longest.get(session.did, 0.0), took)
+            self.ended[session.did] = time.perf_counter()
             return pause_s
 
         pump.step = measured

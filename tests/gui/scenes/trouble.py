@@ -52,6 +52,12 @@ def crash(play: driver.Play) -> driver.Scenario:
     play.press("footfall.copy_details", job_id=job.job_id)
     play.note(details=bpy.context.window_manager.clipboard)
     yield from play.photograph("failed")
+    play.press("footfall.show_log")
+    yield driver.pause(0.5)
+    play.note(log=bpy.data.texts["Footfall worker log"].as_string())
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1]):
+        bpy.ops.wm.window_close()
+    yield driver.pause(0.5)
     scene.footfall.prompt = "wet gravel"
     play.press("footfall.generate")
     yield lambda: play.states()[-1] == "placed"
