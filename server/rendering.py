@@ -136,8 +136,11 @@ def decode(models: Models, latents: Tensor, samples: int, control: JobControl, r
     frames = math.ceil((samples + max(models.offset, 0)) / models.vocoder.hop)
     mels = []
     for index in range(count):
-        mels.append(to_mel(models, latents[index : index + 1], control)[:, :frames])
-        report(VAE_SHARE * (index + 1) / count)
+
+        def within(fraction: float, index: int = index) -> None:
+            report(VAE_SHARE * (index + fraction) / count)
+
+        mels.append(to_mel(models, latents[index : index + 1], control, within)[:, :frames])
     return to_sound(
         models,
         torch.cat(mels),
@@ -147,15 +150,15 @@ def decode(models: Models, latents: Tensor, samples: int, control: JobControl, r
     )
 
 
-def to_mel(models: Models, latents: Tensor, control: JobControl) -> Tensor:
+def to_mel(models: Models, latents: Tensor, control: JobControl, report: Report) -> Tensor:
     """(1, C, columns, bins) -> log-mel (1, frames, mels), in windows if it is longer than the VAE knows."""
     pieces = windows.plan(latents.shape[2], windows.LONGEST, windows.MEL_OVERLAP)
-    return windows.join(
-        lambda _, start, stop: models.audioldm.mel(latents[:, :, start:stop], control.check),
-        pieces,
-        scale=models.audioldm.factor,
-        axis=1,
-    )
+
+    def piece(index: int, start: int, stop: int) -> Tensor:
+        report(index / len(pieces))
+        return models.audioldm.mel(latents[:, :, start:stop], control.check)
+
+    return windows.join(piece, pieces, scale=models.audioldm.factor, axis=1)
 
 
 def to_sound(models: Models, mels: Tensor, samples: int, control: JobControl, report: Report) -> np.ndarray:

@@ -103,6 +103,8 @@ def load_audioldm(
         config.projection_class_embeddings_input_dim != CONDITION_SIZE
     ):
         raise ModelRefused(f"The UNet of {bundle.title} is not AudioLDM's; choose another model.")
+    if not config.in_channels == config.out_channels == vae.config.latent_channels:
+        raise ModelRefused(f"The UNet and the VAE of {bundle.title} do not belong together; pull it again.")
     return AudioLDM(unet, vae, scheduler_config)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...addon.wire.errors import ModelRefused
 from ..control import JobControl
 from .audioldm import AudioLDM, load_audioldm
 from .bundle import Bundle
@@ -96,6 +97,10 @@ def load_models(
     part(0.25)
     vocoder = load_vocoder(bundle, device, dtype)
     part(0.1)
+    if vocoder.rate_hz != bundle.sampling_rate or vocoder.mels % audioldm.factor:
+        raise ModelRefused(
+            f"The vocoder and the VAE of {bundle.title} do not belong together; pull it again."
+        )
     offset = measure_offset(vocoder)
     before = done
 

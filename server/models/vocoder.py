@@ -89,55 +89,60 @@ class Vocoder:
             assert isinstance(up, nn.ConvTranspose1d)
             self._stages.append((_Conv.of(up), [_pairs(block) for block in blocks]))
         self.reach_frames = self._reach()
+        self._work = self._multiplications()
 
     def __call__(
-        self, mel: Tensor, check: Check = nothing, done: Callable[[float], None] | None = None
+        self, mel: Tensor, check: Check = nothing, done: Callable[[float], None] = lambda fraction: None
     ) -> Tensor:
-        """mel (B, T, mels) -> (B, T * hop) float32. ``check`` between layers; ``done``: fraction, by
-        chunks.
-        """
+        """mel (B, T, mels) -> (B, T * hop) float32. ``check`` and ``done`` (fraction) between layers."""
         mel = mel.to(self._first.weight)
         takes, frames, _ = mel.shape
         most = FRAMES_AT_ONCE if mel.device.type == "cpu" else DEVICE_FRAMES_AT_ONCE
         at_once = max(1, most // min(frames, CHUNK_FRAMES))
-        pieces = math.ceil(frames / CHUNK_FRAMES)
-        size = math.ceil(frames / pieces)
+        size = math.ceil(frames / math.ceil(frames / CHUNK_FRAMES))
+        chunks = [
+            (slice(first, min(first + at_once, takes)), start, min(start + size, frames))
+            for first in range(0, takes, at_once)
+            for start in range(0, frames, size)
+        ]
         out = torch.empty((takes, frames * self.hop), dtype=torch.float32, device=mel.device)
-        for first in range(0, takes, at_once):
-            rows = slice(first, first + at_once)
-            for start in range(0, frames, size):
-                stop = min(start + size, frames)
-                out[rows, start * self.hop : stop * self.hop] = self._chunk(mel[rows], start, stop, check)
-                if done is not None:
-                    done((first + (len(mel[rows]) * stop / frames)) / takes)
+        for number, (rows, start, stop) in enumerate(chunks):
+
+            def within(share: float, number: int = number) -> None:
+                check()
+                done((number + share) / len(chunks))
+
+            before = max(start - self.reach_frames, 0)
+            sound = self._whole(mel[rows, before : stop + self.reach_frames], within)
+            sound = sound[:, (start - before) * self.hop : (stop - before) * self.hop]
+            out[rows, start * self.hop : stop * self.hop] = sound
+        done(1.0)
         return out
 
-    def _chunk(self, mel: Tensor, start: int, stop: int, check: Check) -> Tensor:
-        before = max(start - self.reach_frames, 0)
-        waveform = self._whole(mel[:, before : stop + self.reach_frames], check)
-        return waveform[:, (start - before) * self.hop : (stop - before) * self.hop]
-
-    def _whole(self, mel: Tensor, check: Check) -> Tensor:
+    def _whole(self, mel: Tensor, within: Callable[[float], None]) -> Tensor:
         if self._scale is not None:
             mel = (mel - self._scale[0]) / self._scale[1]
         x = mel.transpose(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        within(0.0)
         x = self._first(x)
+        spent = 0
         for up, blocks in self._stages:
             x = up(functional.leaky_relu_(x, self._slope))
-            total = self._block(blocks[0], x, check)
-            for block in blocks[1:]:
-                total += self._block(block, x, check)
+            total: Tensor | None = None
+            for block in blocks:
+                hidden = x
+                for dilated, plain in block:
+                    within(spent / self._work)
+                    inner = dilated(functional.leaky_relu(hidden, self._slope))
+                    spent += dilated.weight.numel() * x.shape[3] // mel.shape[1]
+                    within(spent / self._work)
+                    hidden = plain(functional.leaky_relu_(inner, self._slope)).add_(hidden)
+                    spent += plain.weight.numel() * x.shape[3] // mel.shape[1]
+                total = hidden if total is None else total.add_(hidden)
+            assert total is not None
             x = total.div_(len(blocks))
         x = self._last(functional.leaky_relu_(x, _LAST_SLOPE))
         return torch.tanh(x)[:, 0, 0].float()
-
-    def _block(self, pairs: _Pairs, x: Tensor, check: Check) -> Tensor:
-        for dilated, plain in pairs:
-            check()
-            hidden = dilated(functional.leaky_relu(x, self._slope))
-            check()
-            x = plain(functional.leaky_relu_(hidden, self._slope)).add_(x)
-        return x
 
     def _reach(self) -> int:
         """Mel frames to either side that one frame's samples depend on."""
@@ -147,16 +152,25 @@ class Vocoder:
             samples = math.ceil((samples + up.weight.shape[3]) / up.stride[1])
         return samples + self._first.reach
 
+    def _multiplications(self) -> int:
+        """Of the residual blocks, for one mel frame: nearly all there are. A little more, for rounding."""
+        rate, work = 1, 0
+        for up, blocks in self._stages:
+            rate *= up.stride[1]
+            work += rate * sum(one.weight.numel() for block in blocks for pair in block for one in pair)
+        return work + work // 20
+
 
 def load_vocoder(bundle: Bundle, device: Any, dtype: torch.dtype) -> Vocoder:
     """The vocoder of a bundle. Raises ModelMissing, ModelRefused."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
     plain = {key: value for key, value in bundle.config("vocoder").items() if key != "architectures"}
     try:
         config = SpeechT5HifiGanConfig(**plain)
         odd = all(size % 2 for size in config.resblock_kernel_sizes)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, StrictDataclassError) as error:
         raise ModelRefused(
             "The vocoder's configuration is damaged; pull the model again.", str(error)
         ) from error

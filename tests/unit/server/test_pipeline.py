@@ -6,6 +6,7 @@ anywhere.
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -313,6 +314,37 @@ def test_an_unknown_bundle_is_a_sentence(models_folder: Path) -> None:
     pipeline = FoleyPipeline(settings_for(models_folder))
     with pytest.raises(ModelMissing, match="footfall models"):
         pipeline.run(shot(bundle="nowhere"), Recorder())
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("unet", {"class_embed_type": None, "class_embeddings_concat": False}),
+        ("unet", {"in_channels": 4, "out_channels": 4}),
+        ("unet", {"block_out_channels": [8]}),
+        ("vae", {"act_fn": "magic"}),
+        ("vae", {"up_block_types": ["UpDecoderBlock2D"]}),
+        ("vocoder", {"sampling_rate": 22_050}),
+        ("vocoder", {"upsample_rates": [5, 4]}),
+        ("vocoder", {"resblock_kernel_sizes": "three"}),
+        ("scheduler", {"beta_schedule": "magic"}),
+    ],
+    ids=str,
+)
+def test_parts_that_do_not_belong_together_are_refused(
+    models_folder: Path, tmp_path: Path, part: str, change: dict[str, Any]
+) -> None:
+    from footfall.server.models import manifest
+    from footfall.server.models.loaded import load_models
+
+    root = tmp_path / "tiny"
+    shutil.copytree(models_folder / "tiny", root)
+    path = root / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    manifest.seal(root, manifest.read(root)[0])
+    load = functools.partial(load_models, texts=CAPTIONS)
+    with pytest.raises(ModelError):
+        FoleyPipeline(settings_for(tmp_path), load=load).run(shot(), Recorder())
 
 
 @pytest.mark.parametrize("place", ["network", "mel", "vocoder"])

@@ -28,6 +28,10 @@ def original(**changes: object) -> SpeechT5HifiGan:
     return made
 
 
+def ignore(fraction: float) -> None:
+    """For progress that nobody watches."""
+
+
 def relative(mine: Tensor, other: Tensor) -> float:
     return float((mine - other).abs().max() / other.abs().max())
 
@@ -68,7 +72,7 @@ def test_the_reach_is_enough_and_not_wasteful() -> None:
     changed = mel.clone()
     changed[:, 50] += 5.0
     with torch.inference_mode():
-        touched = (ours._whole(mel, module.nothing) - ours._whole(changed, module.nothing)).abs()[0] > 0
+        touched = (ours._whole(mel, ignore) - ours._whole(changed, ignore)).abs()[0] > 0
     frames = [index // ours.hop for index in touched.nonzero().flatten().tolist()]
     assert 50 - ours.reach_frames <= min(frames)
     assert max(frames) <= 50 + ours.reach_frames
