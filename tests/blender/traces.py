@@ -23,6 +23,7 @@ def snapshot() -> dict[str, Any]:
             "output": values(scene.render.image_settings),
             "view": values(scene.view_settings),
             "display": values(scene.display) | values(scene.display.shading),
+            "eevee": values(scene.eevee),
             "cycles": values(scene.cycles) if hasattr(scene, "cycles") else {},
             "layers": [values(one) for one in scene.view_layers],
             "selected": [one.name for one in scene.objects if one.select_get(view_layer=layer)],

@@ -59,7 +59,9 @@ def view_settings() -> dict[str, Any]:
 
 
 def state() -> dict[str, Any]:
-    return snapshot() | {"view": view_settings() if areas("VIEW_3D") else {}}
+    preferences = bpy.context.preferences
+    own = {"system": values(preferences.system), "unsaved": preferences.is_dirty}
+    return snapshot() | {"view": view_settings() if areas("VIEW_3D") else {}, "preferences": own}
 
 
 def run(name: str, wanted: CaptureOptions, *, evaluated: bool = True) -> Iterator[None]:
