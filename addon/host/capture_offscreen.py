@@ -98,7 +98,7 @@ class OffscreenDraw:
         texture = self._open()
         with _borrowed(scene, view.space, self._shading):
             set_frame(scene, moment.frame, float(moment.subframe))
-            layer.update()  # takes the borrowed settings along, and makes an evaluated scene where there is none
+            layer.update()  # takes the borrowed settings along; makes an evaluated scene where there is none
             require_camera(scene)
             camera = scene.camera.evaluated_get(layer.depsgraph)
             texture.draw_view3d(
