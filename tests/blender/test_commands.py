@@ -17,7 +17,7 @@ import bpy
 import footfall
 import pytest
 from footfall.addon.host import commands, live
-from footfall.tests.blender.host_tools import ROOT, fake_python, movie_of_colours, our_strips
+from footfall.tests.blender.host_tools import IS_MODULE, ROOT, fake_python, movie_of_colours, our_strips
 
 pytestmark = pytest.mark.usefixtures("audio")
 
@@ -135,7 +135,7 @@ def background(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.skipif(not getattr(bpy.app, "module", False), reason="a full Blender runs the bootstrap instead")
+@pytest.mark.skipif(not IS_MODULE, reason="a full Blender runs the bootstrap instead")
 def test_as_a_program(tmp_path: Path) -> None:
     child = background(tmp_path, str(tmp_path / "shot.blend"), "--", "generate", "--json")
     out, err = child.communicate(timeout=120)
@@ -149,7 +149,7 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert out == ""
 
 
-@pytest.mark.skipif(not getattr(bpy.app, "module", False), reason="a full Blender runs the bootstrap instead")
+@pytest.mark.skipif(not IS_MODULE, reason="a full Blender runs the bootstrap instead")
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT")
 def test_ctrl_c_is_130_and_leaves_no_worker(tmp_path: Path) -> None:
     child = background(tmp_path, str(tmp_path / "shot.blend"), "--", "generate", "--prompt", "slow 1000 100")
