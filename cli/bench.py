@@ -33,7 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--seconds", type=Fraction, default=LONGEST_S, help="length of the sound (10.24)")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps (20)")
-    parser.add_argument("--repeats", type=int, default=2, help="turns of either side; the faster counts (2)")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of either side; the faster counts (3)")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--only", metavar="PART,...", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="a tiny model and short sounds: seconds in all")

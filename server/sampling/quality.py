@@ -29,7 +29,7 @@ class Quality:
 
 
 QUALITIES: dict[str, Quality] = {
-    "draft": Quality(steps=10, solver="unipc", interval=Interval(0.28, 2.0)),
-    "good": Quality(steps=20, solver="dpm++", interval=Interval(0.28, 2.0)),
+    "draft": Quality(steps=10, solver="unipc", interval=Interval(0.19, 2.9)),
+    "good": Quality(steps=20, solver="dpm++", interval=Interval(0.19, 1.61)),
     "best": Quality(steps=50, solver="dpm++", interval=Interval(0.19, 5.4), candidates=3),
 }
