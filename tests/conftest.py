@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import threading
 import time
@@ -19,6 +20,10 @@ from hypothesis import HealthCheck, settings
 # One thread for each test process, before torch is imported: two that wait for each other on a busy machine
 # take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has Ctrl-C ignored for them and all their children. A handler
+# of our own makes it count again: what is handled here is back to normal in every program started from here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same cases in every run, and no verdict by the stopwatch: the suite must not depend on luck or load.
 settings.register_profile(
