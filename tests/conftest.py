@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, settings
 # take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has Ctrl-C ignored for them and all their children. A handler
-# of our own makes it count again: what is handled here is back to normal in every program started from here.
+# A shell that starts the tests in the background has Ctrl-C ignored for them and all that they start. With a
+# handler of our own it counts again: what is handled here is back to normal in every program started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same cases in every run, and no verdict by the stopwatch: the suite must not depend on luck or load.
