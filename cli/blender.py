@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ..addon.folders import ENV_PYTHON
 from ..addon.wire.errors import BadInput, Cancelled, FootfallError, WorkerDied, from_code
 
 OUR_CODES = (0, 2, 3, 4, 5, 130)
@@ -86,6 +87,7 @@ def turn(command: Sequence[str], stdout: int | None = None, stderr: IO[str] | No
         encoding="utf-8",
         errors="replace",
         process_group=0,
+        env={ENV_PYTHON: sys.executable, **os.environ},  # this Python can run the worker
     )
     try:
         try:

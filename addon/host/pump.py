@@ -23,7 +23,7 @@ from .session import Session
 log = logging.getLogger(__name__)
 
 NEXT_S = 0.01  # between two pictures, or two strips, so that the interface stays alive
-ACTIVE_S = 0.1
+ACTIVE_S = 0.05
 IDLE_S = 1.0
 IDLE_AFTER_S = 5.0
 BUDGET_S = 0.005
