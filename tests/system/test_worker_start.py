@@ -191,7 +191,7 @@ def test_hello_submit_and_ping_while_the_model_is_still_imported(tmp_path: Path)
         pong = peer.receive()
         assert isinstance(pong, Pong)
         assert pong.state == "loading"
-        assert isinstance(peer.receive(), Ready)
+        peer.expect(Ready)  # a quick job may be done before it
         assert isinstance(peer.ending(job_id), Result)
 
 
