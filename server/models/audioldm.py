@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .bundle import Bundle
 
 CONDITION_SIZE = 512
-CPU_COLUMNS = 1024  # rows times columns in one pass: more does not make a processor faster
+CPU_COLUMNS = 512  # rows times columns in one pass: more is not faster there, and cancels later
 COLUMN_BYTES = 1024 * 1024  # of the UNet's working memory for one column in float32, with room to spare
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-FRAMES_AT_ONCE = 32
+FRAMES_AT_ONCE = 16  # a cancel waits for no more, and a processor is as fast
 TEXTS_AT_ONCE = 64
 SHOTS_REMEMBERED = 16
 Tokenize = Callable[[Sequence[str]], np.ndarray]
