@@ -29,7 +29,7 @@ with (
     if BLENDER:
         import bpy
 
-_verdict = 0
+_verdict = 3  # an internal error, until a session has ended
 _measured: list[str] = []
 
 
@@ -88,8 +88,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last word: everything is reported, and what Blender does at exit is no verdict on the tests."""
-    if BLENDER:
+    """The last word: everything is reported, and what Blender does at exit is no verdict on the tests.
+
+    Where pytest-blender runs the tests in another process, that process has the last word.
+    """
+    if BLENDER and not config.pluginmanager.hasplugin("pytest-blender"):
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.flush()
