@@ -221,7 +221,9 @@ class _Jobs:
         request = self._request(seconds, takes, prompt)
         with peak.watching():
             self._pipeline.run(request, watch)
-        if takes == 1 and seconds == self._plan.seconds:  # the calmest of equal runs; only load adds to it
+        if (
+            takes == 1 and seconds == self._plan.seconds and not same_shot
+        ):  # the calmest of equal runs; only load adds to it
             for phase, wait in watch.longest.items():
                 self.waits[phase] = min(self.waits.get(phase, wait), wait)
         return peak
