@@ -151,20 +151,26 @@ def under(target: tuple[str, ...], *parents: tuple[str, ...]) -> bool:
 
 
 WIRE, HOST = ("addon", "wire"), ("addon", "host")
+# The synthetic pictures: Blender in a process of its own, without the models.
+STAGE = ("server", "train", "synth", "stage")
 
 
 def within_server(module: tuple[str, ...], target: tuple[str, ...]) -> bool:
     """The worker's own walls. ``module`` and ``target`` lie below server/."""
     here, there = module[1:2] or ("",), target[1:2] or ("",)
     to = there[0]
-    if to in {"train", "__main__"} and here[0] != to:
+    if to == "__main__" and here[0] != to:
         return False
+    if to == "train":
+        return here[0] in {"train", "evaluation"}
+    if to == "evaluation":
+        return here[0] == "evaluation"
     if here[0] in {"sampling", "sound"}:
         return to == here[0]
     if here[0] == "models":
         return to in {"models", "sampling", "control"}
     if here[0] == "train":
-        return to in {"train", "models", "sampling", "sound"}
+        return to in {"models", "sampling", "sound", "control"}
     if here[0] in PLAIN:
         return to in PLAIN or (here[0], to) == ("__main__", "pipeline")
     return to not in PLAIN or to == "control"
@@ -204,9 +210,10 @@ def third_parties(file: Source) -> Iterator[str]:
     for name, node in foreign_imports(file):
         top = name.split(".")[0]
         here = f"{file.path}:{node.lineno}"
-        if top in BLENDER and not in_host:
-            yield f"{here} imports {name} outside addon/host"
-        if top in HEAVY and (file.module[:1] != ("server",) or plain):
+        on_stage = under(file.module, STAGE)
+        if top in BLENDER and not (in_host or on_stage):
+            yield f"{here} imports {name} outside addon/host and the stage"
+        if top in HEAVY and (file.module[:1] != ("server",) or plain or on_stage):
             yield f"{here} imports {name}, which belongs to the worker's models"
         known = top in sys.stdlib_module_names or top in BLENDER | HEAVY | OURS
         if in_wire and (top in NOT_ON_THE_WIRE or not (known or top == "numpy")):
