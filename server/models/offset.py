@@ -12,14 +12,13 @@ import math
 import torch
 from torch import Tensor
 
+from . import mel
 from .vocoder import Vocoder
 
 FRAMES = 48
 LONGEST_S = 0.1  # what is further away is no offset
 NEAR_S = 0.015
 TRUSTED = 0.8  # share of the click's energy that must be near its peak, or the vocoder does not know clicks
-FLOOR = 1e-5  # AudioLDM's: log-mel of silence is log(1e-5)
-LOW_HZ, HIGH_HZ = 0.0, 8000.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,21 +51,8 @@ def measure_offset(vocoder: Vocoder) -> int:
 
 
 def log_mel(sound: Tensor, vocoder: Vocoder) -> Tensor:
-    """(samples,) -> (frames, mels): AudioLDM's analysis, magnitudes in Slaney bands, frame k around sample
-    k * hop.
-    """
-    from transformers.audio_utils import mel_filter_bank
-
-    size = 2 ** round(math.log2(6.4 * vocoder.hop))  # 1024 at a hop of 160
-    spectrum = torch.stft(
-        sound, size, vocoder.hop, window=torch.hann_window(size), pad_mode="reflect", return_complex=True
-    )
-    high = min(HIGH_HZ, vocoder.rate_hz / 2)
-    bands = mel_filter_bank(
-        size // 2 + 1, vocoder.mels, LOW_HZ, high, vocoder.rate_hz, norm="slaney", mel_scale="slaney"
-    )
-    magnitudes = spectrum.abs().T @ torch.from_numpy(bands).float()
-    return magnitudes.clamp_min(FLOOR).log()
+    """(samples,) -> (frames, mels): AudioLDM's analysis at the vocoder's own hop, bands and rate."""
+    return mel.log_mel(sound, hop=vocoder.hop, mels=vocoder.mels, rate_hz=vocoder.rate_hz)
 
 
 def _smooth(energy: Tensor, width: int) -> Tensor:
