@@ -17,6 +17,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .conductor import GREET_POLL_S, Conductor
 from .dispatch import Deliver
 from .link import Link, load_zmq, release_sender
 from .reports import Delivered, EventQueue, Report, WorkerStatus
+from .standstill import Standstill
 from .supervisor import LOG_NAME, Patience
 from .wire.errors import FootfallError, WorkerError
 from .wire.handshake import WorkerAddress, WorkerSettings
@@ -118,6 +120,10 @@ class JobClient:
         folder = self._io.log_dir
         return tail(folder / LOG_NAME, lines) if folder else []
 
+    def held(self, patience_s: float) -> AbstractContextManager[bool]:
+        """Inside, no Python runs on the client's thread; False if it was busy for ``patience_s``."""
+        return self._io.held(patience_s)
+
     def close(self, timeout_s: float = 3.0) -> None:
         """End worker and thread; a running job is given up. Returns after ``timeout_s`` at the latest."""
         self._finalizer.detach()
@@ -145,6 +151,7 @@ class _IoThread:
         self._wake: socket.socket | None = None
         self._closing_s: float | None = None  # set by close: how long it may take
         self._bugs = 0
+        self._standstill = Standstill(self._wake_up)
         self._zmq: Any = None
         self._context: Any = None
         self.log_dir: Path | None = None
@@ -174,6 +181,12 @@ class _IoThread:
                 )
                 self._thread.start()
             self._wake_up()
+
+    def held(self, patience_s: float) -> AbstractContextManager[bool]:
+        """A thread that has not started, or has ended, is still already."""
+        if self._thread is None or not self._thread.is_alive():
+            return contextlib.nullcontext(True)
+        return self._standstill.held(patience_s)
 
     def _wake_up(self) -> None:
         if self._wake is not None:
@@ -235,6 +248,7 @@ class _IoThread:
         """One turn; False once closed and ended."""
         if not self._commands:
             self._wait(woken, self._conductor.pause_s if self._closing_s is None else GREET_POLL_S)
+        self._standstill.here()
         now = self._clock()
         while self._commands:
             name, arguments = self._commands.popleft()

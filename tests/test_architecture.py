@@ -295,6 +295,16 @@ def banned_calls(file: Source) -> Iterator[str]:
             yield f"{file.path}:{node.lineno} uses {found}"  # type: ignore[attr-defined]
 
 
+MAY_OVERRIDE = {"addon/host/override.py", "addon/host/sequencer.py"}  # the latter calls no operator
+
+
+def overrides_alone(file: Source) -> Iterator[str]:
+    """Operators under temp_override crash Blender while another thread runs Python; ``alone`` prevents it."""
+    for node in ast.walk(file.tree):
+        if getattr(node, "attr", "") == "temp_override" and file.path not in MAY_OVERRIDE:
+            yield f"{file.path}:{node.lineno} overrides the context without override.alone"  # type: ignore[attr-defined]
+
+
 # Exceptions ---------------------------------------------------------------------------------------------
 
 BROAD = {"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"}
@@ -369,6 +379,7 @@ RULES: list[Rule] = [
     zmq_is_loaded_late,
     banned_calls,
     broad_handlers,
+    overrides_alone,
     has_the_licence_line,
     says_what_it_owns,
 ]
@@ -495,6 +506,11 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept ValueError:\n    pass"),
     (broad_handlers, "addon/jobs.py", "try:\n    f()\nexcept ValueError:\n    ..."),
     (broad_handlers, "addon/jobs.py", "import contextlib\nwith contextlib.suppress(Exception):\n    f()"),
+    (
+        overrides_alone,
+        "addon/host/mixdown.py",
+        "import bpy\nwith bpy.context.temp_override(scene=s):\n    f()",
+    ),
     (
         broad_handlers,
         "addon/jobs.py",

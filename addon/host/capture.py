@@ -14,7 +14,7 @@ scene.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, Protocol
@@ -29,6 +29,7 @@ from ..wire.errors import BadInput, Cancelled, FootfallError
 from . import capture_files, capture_offscreen, capture_render, capture_sequencer
 from .capture_simulation import frames_to_play
 from .capture_state import UserState, find_scene, require_scene
+from .override import NotAlone
 
 ROUTES = ("auto", "camera", "sequencer", "rendered", "render")
 PER_SECOND = {"draft": 2.0, "good": 4.0, "best": 8.0}  # pictures a second by quality
@@ -201,7 +202,7 @@ class Capture:
             return False
         if bpy.app.is_job_running("RENDER"):
             return True
-        with ExitStack() as stack:
+        with ExitStack() as stack, suppress(NotAlone):
             stack.push(self._on_error)
             self._advance(require_scene(self._uid, self._name))
         return self._done < len(self._moments)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import bpy
 
 from ..timeline import FrameRange
+from .override import alone
 
 _CACHED = {"CLOTH", "SOFT_BODY"}
 
@@ -68,10 +69,9 @@ def copied_with_physics(scene: bpy.types.Scene) -> Iterator[None]:
     if world is None or world.point_cache.is_baked or not world.point_cache.info:
         yield
         return
-    with bpy.context.temp_override(scene=scene, point_cache=world.point_cache):
+    with alone(scene=scene, point_cache=world.point_cache):
         bpy.ops.ptcache.bake_from_cache()
-    try:
-        yield
-    finally:
-        with bpy.context.temp_override(scene=scene, point_cache=world.point_cache):
+        try:
+            yield
+        finally:
             bpy.ops.ptcache.free_bake()

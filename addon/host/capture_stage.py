@@ -26,6 +26,7 @@ from ..timeline import Moment
 from ..wire.errors import BadInput
 from .capture_simulation import copied_with_physics
 from .capture_state import find_scene
+from .override import alone
 
 NAME = "Footfall capture"
 BORROWS = bpy.app.version < (4, 3)
@@ -187,7 +188,7 @@ def _render(scene: bpy.types.Scene, path: Path) -> np.ndarray:
     path.unlink(missing_ok=True)
     try:
         # The operator's own ``scene`` argument would move the scene to the frame of the context's scene.
-        with bpy.context.temp_override(scene=scene):
+        with alone(scene=scene):
             done = bpy.ops.render.render(write_still=True)
     except RuntimeError as error:
         raise BadInput(_reason(str(error)), str(error)) from error

@@ -18,6 +18,7 @@ from typing import Any
 import bpy
 
 from ..wire.errors import BadInput, SaveError
+from .override import alone
 
 TIMEOUT_S = 120.0
 STILL_S = 20.0  # a file that has not grown for so long will not
@@ -51,7 +52,7 @@ def mixdown(
     part.unlink(missing_ok=True)
     _running = True
     try:
-        with bpy.context.temp_override(scene=scene):
+        with alone(scene=scene):
             bpy.ops.sound.mixdown(
                 filepath=str(part),
                 check_existing=False,

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
 import pytest
-from footfall.addon.host import capture, sequencer
+from footfall.addon.host import capture, live, sequencer
 from footfall.addon.host.capture import CaptureOptions
 from footfall.addon.timeline import FrameRange
 from footfall.addon.wire.errors import BadInput
@@ -208,3 +210,29 @@ def test_choosing(edit: bpy.types.Scene, images: list[Path]) -> None:
     edit.render.use_sequencer = False
     assert capture.choose_route(edit, span, window=False).route == "render"
     assert all(capture.choose_route(edit, span, window=False))  # each with its reason
+
+
+def test_a_picture_waits_until_our_thread_is_at_rest(
+    edit: bpy.types.Scene, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rendering while Python runs elsewhere crashed Blender; so a tick without rest changes nothing."""
+    media.add_images(edit, images, 101)
+
+    class Busy:
+        asked = 0
+
+        @contextlib.contextmanager
+        def held(self, patience_s: float) -> Iterator[bool]:
+            self.asked += 1
+            yield self.asked % 3 == 0
+
+    class Session:
+        client = Busy()
+
+    monkeypatch.setattr(live, "session", Session)
+    running = capture.begin(bpy.context, CaptureOptions(route="sequencer", per_second=2, side=48))
+    ticks = 1
+    while running.step():
+        ticks += 1
+    frames, _ = running.finish()
+    assert Session.client.asked == ticks == 3 * len(frames)
