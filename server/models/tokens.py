@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tokenizers: read from a bundle's own files, and small ones written for random bundles.
+"""Tokenizers: read from a bundle's own files, and small ones written for random bundles and for the starter.
 
 ``Tokens`` wraps the ``tokenizers`` library over one listed file: nothing is looked up in a cache or a
 network.
@@ -57,14 +57,17 @@ class Tokens:
         )
 
 
-def write_roberta(folder: Path, size: int) -> None:
+def write_roberta(folder: Path, size: int, texts: Sequence[str] = ()) -> None:
     """A byte-level BPE tokenizer of at most ``size`` tokens with RoBERTa's special tokens, in all files it is
     read from: tokenizer.json, vocab.json, merges.txt, tokenizer_config.json, special_tokens_map.json.
+
+    ``texts``: what it is trained on; it then makes no difference between capital and small letters. Without
+    them: some common words.
     """
     from tokenizers import processors
 
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer = _train(size, special)
+    tokenizer = _train(size, special, texts)
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -75,17 +78,20 @@ def write_roberta(folder: Path, size: int) -> None:
     config = {
         "tokenizer_class": "RobertaTokenizer",
         "model_max_length": 512,
-        "add_prefix_space": False,
+        "add_prefix_space": bool(texts),
         **names,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
 
 
-def write_clip(folder: Path, size: int) -> None:
-    """``tokenizer.json`` in CLIP's manner: lower case, a start and an end token that is the largest id."""
+def write_clip(folder: Path, size: int, texts: Sequence[str] = ()) -> None:
+    """``tokenizer.json`` in CLIP's manner: lower case, a start and an end token that is the largest id.
+
+    ``texts`` as for ``write_roberta``.
+    """
     from tokenizers import AddedToken, normalizers, processors
 
-    tokenizer = _train(size - 2, [])
+    tokenizer = _train(size - 2, [], texts)
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.add_special_tokens(
         [AddedToken(text, special=True, normalized=False) for text in ("<|startoftext|>", "<|endoftext|>")]
@@ -98,11 +104,14 @@ def write_clip(folder: Path, size: int) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def _train(size: int, special: list[str]) -> Tokenizer:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+def _train(size: int, special: list[str], texts: Sequence[str]) -> Tokenizer:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if texts:
+        tokenizer.normalizer = normalizers.Lowercase()
+    # With few tokens to spend, a word is the same at the start of a text and within it.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(texts))
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -110,5 +119,5 @@ def _train(size: int, special: list[str]) -> Tokenizer:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([_WORDS], trainer)
+    tokenizer.train_from_iterator(list(texts) or [_WORDS], trainer)
     return tokenizer

@@ -179,6 +179,7 @@ def _clap(
             "num_attention_heads": list(audio[2]),
             "num_hidden_layers": len(audio[1]),
             "spec_size": 256,
+            "window_size": 4,  # as large as the last stage, which has 4 x 4 places
             "num_mel_bins": MELS,
             "enable_fusion": False,
         },
