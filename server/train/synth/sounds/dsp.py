@@ -44,7 +44,7 @@ def mix(low: float, high: float, share: float) -> float:
     return float(low * (high / low) ** share)
 
 
-# Noise -------------------------------------------------------------------------------------------------------
+# Noise -----------------------------------------------------------------------------------------------------
 
 
 def noise(draw: Draw, count: int = SAMPLES) -> Signal:
@@ -103,7 +103,7 @@ def stretched(curve: Signal) -> Signal:
     return np.interp(TIME_S, FRAME_S, curve).astype(np.float32)
 
 
-# Modes and grains ---------------------------------------------------------------------------------------------
+# Modes and grains ------------------------------------------------------------------------------------------
 
 
 def ring(hz: ArrayLike, t60_s: ArrayLike, gains: ArrayLike, seconds: float, phase: float = 0.0) -> Signal:
@@ -184,7 +184,7 @@ def swarm(draw: Draw, per_second: float, until_s: float = 2.56, start_s: float =
     return draw.uniform(start_s, until_s, draw.poisson(max(0.0, per_second * (until_s - start_s))))
 
 
-# Tones --------------------------------------------------------------------------------------------------------
+# Tones -----------------------------------------------------------------------------------------------------
 
 
 def turns(hz: ArrayLike) -> Signal:
@@ -224,7 +224,7 @@ def over_strokes(
     return out
 
 
-# The end of every sound ---------------------------------------------------------------------------------------
+# The end of every sound ------------------------------------------------------------------------------------
 
 
 def in_room(draw: Draw, sound: Signal, *, far: float, t60_s: float, wet: float) -> Signal:

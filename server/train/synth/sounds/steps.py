@@ -109,9 +109,7 @@ def _grass(draw: Draw, force: float, hard: float, weight: float) -> Signal:
     count = dsp.samples(length)
     at = np.arange(count) / 48_000 / length
     swish = dsp.shaped(draw, ((300, -34), (1800, -12), (5000, 0), (10000, -4), (18000, -16)), count)
-    flutter = np.interp(
-        np.arange(count), np.arange(0, count + 480, 480), draw.random(count // 480 + 2) ** 1.5
-    )[:count]
+    flutter = np.interp(np.arange(count), np.arange(40) * 480, draw.random(40) ** 1.5)
     swell = np.minimum(1, at / 0.006) * 0.35 + np.sin(np.pi * at**0.7) ** 2
     out = swish * swell * (0.2 + flutter) * 0.3
     tread = _thud(draw, 0.9 * weight, 85, 0.09)
@@ -130,7 +128,7 @@ _GROUNDS: dict[str, Step] = {
 
 
 def walk(draw: Draw, shot: Shot) -> Signal:
-    """steps_*: at each hit the heel, shortly after it the ball of the foot, softer; a runner lands at once."""
+    """steps_*: at each hit the heel, shortly after it the ball of the foot, softer; a runner lands whole."""
     step = _GROUNDS[str(shot.parameters["ground"])]
     hard, weight = _SOLES[str(shot.parameters["object"])]
     weight *= 0.6 + 0.6 * float(shot.parameters["size"])
