@@ -2,9 +2,9 @@
 """The one training loop: it feeds a task's players, logs, saves and goes on to the bit where it stopped.
 
 What a step computes depends on nothing but the weights, the seed and the step's number, so a training that
-was killed gives the same weights as one that was not. Under ``accelerate launch`` or ``torchrun`` each process
-takes its slice of every batch (``Team.slice``) and the first one writes. Losses stay on the device until
-they are logged: in the first steps each time, later every ``LOG_EVERY`` steps.
+was killed gives the same weights as one that was not. Under ``accelerate launch`` or ``torchrun`` each
+process takes its slice of every batch (``Team.slice``) and the first one writes. Losses stay on the device
+until they are logged: in the first steps each time, later every ``LOG_EVERY`` steps.
 
 A state is saved only after every loss and gradient before it was seen to be a number.
 """
