@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trains AudioLDM's UNet: latents of sounds under the CLAP row of their sound or of their words.
+
+Velocity prediction over a schedule whose last step is pure noise (Lin et al. 2023, arXiv:2305.08891), so that
+level and noise floor are learnt; losses weighted by the signal-to-noise ratio (min-SNR, Hang et al. 2023,
+arXiv:2303.09556). Latents and rows come from ``features``; nothing here decodes a sound.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from ..models.layouts import Config
+from . import features
+from .features import Features
+from .loop import Player
+from .starter_layout import starter_layout
+from .synth.families import FAMILIES
+
+NAME = "audioldm"
+DEFAULT_STEPS = 20_000
+NEEDS = ("world", "vae", "clap")
+
+SHOT = 64  # latent columns of a shot
+RATE = 5e-4
+GAMMA = 5.0  # of min-SNR
+DROPPED = 0.1  # share of conditions that are the row of no words
+BLUR = 0.02  # deviation of the noise on each number of a condition, at most; a mapped row is never exact
+ROLLED = 0.5  # share of steady sounds that begin elsewhere
+SEAM = 4  # columns over which two shots are cross-faded in a longer sound
+KIN = 8  # shots of the same family that sound most alike: what a longer sound goes on with
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """``batch``: shots a step. ``lengths``: columns of a sound -> share of the steps with such sounds; a step
+    with longer ones has fewer, so that all cost about the same.
+    """
+
+    batch: int = 16
+    lengths: Mapping[int, float]
+    rate: float = RATE
+    ema: float = 0.999
+    warmup: int = 300
+
+
+FULL = Recipe(lengths={64: 0.84, 128: 0.08, 256: 0.08})
+TINY = Recipe(batch=4, lengths={64: 0.5, 128: 0.5}, warmup=2, ema=0.9)
+
+
+class AudioLDMTask:
+    """See loop.Task. ``unet``, ``scheduler``: the configurations of these parts."""
+
+    name = NAME
+
+    def __init__(self, data: Features, unet: Config, scheduler: Config, recipe: Recipe, seed: int) -> None:
+        self._data, self._recipe, self._seed = data, recipe, seed
+        self._unet_config, self._scheduler_config = unet, scheduler
+        self._steady = steady(data.families)
+        self._kin = alike(data.sounds, data.families, KIN)
+        self._signal, self._spread = schedule(scheduler)
+        torch.manual_seed(seed)
+        self.unet = build(unet)
+        rows = torch.cat([data.sounds, data.texts])
+        spread_out(self.unet.class_embedding, rows, BLUR)
+        self.players = (
+            Player(
+                name=NAME,
+                module=self.unet,
+                loss=self._loss,
+                rate=recipe.rate,
+                betas=(0.9, 0.99),
+                weight_decay=0.01,
+                ema=recipe.ema,
+                warmup=recipe.warmup,
+            ),
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What the weights and every batch depend on."""
+        return {
+            "unet": self._unet_config,
+            "scheduler": self._scheduler_config,
+            "batch": self._recipe.batch,
+            "lengths": {str(columns): share for columns, share in self._recipe.lengths.items()},
+            "rate": self._recipe.rate,
+            "ema": self._recipe.ema,
+            "shots": len(self._data),
+            "seed": self._seed,
+        }
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """``latents`` (B, 8, columns, 16) and ``conditions`` (B, 512), unit."""
+        draw = np.random.default_rng((self._seed, step))
+        lengths = list(self._recipe.lengths)
+        columns = int(draw.choice(lengths, p=list(self._recipe.lengths.values())))
+        count = max(1, self._recipe.batch * SHOT // columns)
+        chosen = draw.integers(0, len(self._data), count)
+        made = [self._sound(int(shot), columns, draw) for shot in chosen]
+        return {
+            "latents": torch.stack([latents for latents, _ in made]),
+            "conditions": torch.stack([self._condition(shots, draw) for _, shots in made]),
+        }
+
+    def _sound(self, shot: int, columns: int, draw: np.random.Generator) -> tuple[Tensor, list[int]]:
+        """(8, columns, 16) float32, and the shots it is of: ``shot`` first, then some that sound like it."""
+        shots, joined = [shot], self._latents(shot, draw)
+        while joined.shape[1] < columns:
+            shots.append(int(draw.choice(self._kin[shot])))
+            joined = cross_faded(joined, self._latents(shots[-1], draw), SEAM)
+        return joined[:, :columns], shots
+
+    def _latents(self, shot: int, draw: np.random.Generator) -> Tensor:
+        latents = self._data.latents[shot].float()
+        if self._steady[shot] and draw.random() < ROLLED:
+            return latents.roll(int(draw.integers(latents.shape[1])), 1)
+        return latents
+
+    def _condition(self, shots: Sequence[int], draw: np.random.Generator) -> Tensor:
+        """(512,) unit: heard, told, or nothing."""
+        if draw.random() < DROPPED:
+            return self._data.empty.float()
+        if draw.random() < 0.5:
+            row = self._data.sounds[list(shots)].float().mean(0)
+        else:
+            row = self._data.texts[int(draw.choice(self._data.captions[shots[0]]))].float()
+        blur = BLUR * draw.random() * draw.standard_normal(len(row))
+        return normalize(normalize(row, dim=0) + torch.from_numpy(blur).float(), dim=0)
+
+    def _loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        clean, device = batch["latents"], batch["latents"].device
+        times = even_times(len(clean), len(self._signal), generator, device)
+        signal = self._signal.to(device)[times].view(-1, 1, 1, 1)
+        spread = self._spread.to(device)[times].view(-1, 1, 1, 1)
+        noise = torch.randn(clean.shape, generator=generator, device=device)
+        found = self._predict(signal * clean + spread * noise, times, batch["conditions"])
+        errors = (found.float() - (signal * noise - spread * clean)).square().mean((1, 2, 3))
+        loss = (errors * weights((signal / spread).square().flatten())).mean()
+        return loss, {"error": errors.detach().mean()}
+
+    def _predict(self, rows: Tensor, times: Tensor, conditions: Tensor) -> Tensor:
+        return self.unet(rows, times, None, class_labels=conditions, return_dict=False)[0]
+
+    def write_part(self, folder: Path) -> None:
+        write(self.unet.state_dict(), self._unet_config, self._scheduler_config, folder)
+
+
+def weights(snr: Tensor) -> Tensor:
+    """Of squared velocity errors at signal-to-noise ratios ``snr``.
+
+    An error of velocity counts snr + 1 times that of the clean sound, which min-SNR would weigh with
+    min(snr, 5). With snr + 1 on both sides the last step, where snr is 0 and the level is decided, counts in
+    full.
+    """
+    return (snr + 1.0).clamp(max=GAMMA) / (snr + 1.0)
+
+
+def even_times(count: int, steps: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """(count,) timesteps, each uniform, together spread evenly: a calmer loss for small batches."""
+    start = torch.rand(1, generator=generator, device=device)
+    places = (start + torch.arange(count, device=device) / count) % 1.0
+    return (places * steps).long().clamp(max=steps - 1)
+
+
+def schedule(scheduler: Config) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha) and sqrt(1 - alpha) of each timestep, (1000,) float32, as the solvers will use them."""
+    from ..sampling.schedules import make_scheduler
+
+    alphas = make_scheduler(scheduler, "ddim").alphas_cumprod.double()
+    return alphas.sqrt().float(), (1.0 - alphas).sqrt().float()
+
+
+def build(config: Config) -> Any:
+    """The network, in the memory layout in which a processor's convolutions are fastest."""
+    from diffusers import UNet2DConditionModel
+
+    plain = {key: value for key, value in config.items() if not key.startswith("_")}
+    return UNet2DConditionModel.from_config(plain)
+
+
+@torch.no_grad()
+def spread_out(linear: nn.Linear, rows: Tensor, blur: float) -> None:
+    """Starts the projection of conditions so that what sets them apart comes out: mean 0, deviation 1.
+
+    Rows of length 1 in one narrow cone would be nearly the same numbers for the network, and small ones.
+    Their principal directions, the widest first, are brought to one scale, as far as they stand out of the
+    noise that the training puts on them.
+    """
+    rows = rows.double()
+    mean = rows.mean(0)
+    spread = (rows - mean).T @ (rows - mean) / len(rows)
+    strength, axes = torch.linalg.eigh(spread)
+    wanted = min(linear.out_features, len(strength))
+    strength, axes = strength.flip(0)[:wanted].clamp_min(0.0), axes.flip(1)[:, :wanted]
+    scaled = (axes / (strength + blur**2).sqrt()).T
+    linear.weight[:wanted] = scaled.float()
+    linear.bias[:wanted] = -(scaled @ mean).float()
+
+
+def steady(families: Sequence[str]) -> list[bool]:
+    """Which shots sound the same all the way through."""
+    kinds = {family.name: family.kind for family in FAMILIES}
+    return [kinds.get(name) == "steady" for name in families]
+
+
+def alike(rows: Tensor, families: Sequence[str], count: int) -> list[list[int]]:
+    """For each shot the ``count`` shots of its family whose rows are the nearest, itself among them."""
+    rows = rows.float()
+    members: dict[str, list[int]] = {}
+    for shot, family in enumerate(families):
+        members.setdefault(family, []).append(shot)
+    found: list[list[int]] = [[]] * len(families)
+    for shots in members.values():
+        nearest = (rows[shots] @ rows[shots].T).topk(min(count, len(shots)), dim=1).indices
+        for shot, others in zip(shots, nearest.tolist(), strict=True):
+            found[shot] = [shots[other] for other in others]
+    return found
+
+
+def cross_faded(first: Tensor, second: Tensor, seam: int) -> Tensor:
+    """(C, A, F) and (C, B, F) -> (C, A + B - seam, F); in between, independent latents keep their deviation."""
+    rise = torch.linspace(0.0, 1.0, seam + 2)[1:-1].sqrt().view(1, -1, 1)
+    fall = rise.flip(1)
+    middle = first[:, -seam:] * fall + second[:, :seam] * rise
+    return torch.cat([first[:, :-seam], middle, second[:, seam:]], dim=1)
+
+
+def write(state: Mapping[str, Tensor], unet: Config, scheduler: Config, folder: Path) -> None:
+    """The part as a bundle holds it, weights in float16; with the scheduler's configuration beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, config in (("config.json", unet), ("scheduler_config.json", scheduler)):
+        (folder / name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    halves = {name: value.detach().cpu().half().contiguous() for name, value in state.items()}
+    save_file(halves, folder / "diffusion_pytorch_model.safetensors")
+
+
+def task(work: Path, settings: Any) -> AudioLDMTask:
+    """Makes the features first, if they are missing or stale. Raises ModelMissing, BadInput."""
+    features.make(work, ("train",), ("latents", "clap"))
+    layout = starter_layout(tiny=settings.tiny)
+    return AudioLDMTask(
+        features.load(work, "train", ("latents", "clap")),
+        layout.unet,
+        layout.scheduler,
+        TINY if settings.tiny else FULL,
+        settings.seed,
+    )
