@@ -188,6 +188,8 @@ class ClapWithHeads(nn.Module):
             torch.manual_seed(derive(seed, NAME))
             self.tower = transformers.ClapModel(transformers.ClapConfig.from_dict(plain))
             self.heads = Heads(int(config["projection_dim"]))
+        # Its scale is redundant before a convolution, and a gradient would go back through the resizing.
+        self.tower.audio_model.audio_encoder.batch_norm.requires_grad_(False)
 
     def sounds(self, mels: Tensor) -> Tensor:
         """(N, 1, 1001, 64) decibels to unit rows (N, 512) float32."""

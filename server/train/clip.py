@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import normalize
 
 from ..models.tokens import Tokens
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .shards import Sample
 
 NAME = "clip"
-DEFAULT_STEPS = 1500
+DEFAULT_STEPS = 1000
 NEEDS = ("world",)
 
 BATCH, OTHERS = 128, 16
@@ -192,7 +193,8 @@ class ClipWithHeads(nn.Module):
 
     def pictures(self, pixels: Tensor) -> Tensor:
         """(N, 3, S, S) to unit rows (N, 512) float32."""
-        rows = self.tower.encode_image(pixels.contiguous(memory_format=torch.channels_last))
+        with sdpa_kernel(SDPBackend.MATH):
+            rows = self.tower.encode_image(pixels.contiguous(memory_format=torch.channels_last))
         return normalize(rows.float(), dim=-1)
 
     def texts(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -201,7 +203,8 @@ class ClipWithHeads(nn.Module):
         """
         tower, width = self.tower, ids.shape[1]
         x = tower.token_embedding(ids) + tower.positional_embedding[:width]
-        x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:width, :width]))
+        with sdpa_kernel(SDPBackend.MATH):  # on a processor the backward pass of the others is slow
+            x = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask[:width, :width]))
         ends = x[torch.arange(len(ids), device=x.device), lengths - 1]
         return normalize((ends @ tower.text_projection).float(), dim=-1)
 
