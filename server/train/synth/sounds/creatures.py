@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import fft
 
-from ..shot import SAMPLES, Shot
+from ..shot import RATE_HZ, SAMPLES, Shot
 from . import dsp
 from .dsp import Draw, Signal
 
@@ -95,27 +96,40 @@ def purr(draw: Draw, shot: Shot) -> Signal:
 _VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2410), (300, 870, 2240))
 
 
+_SLOW = 4  # voices are made at 12 kHz: there is next to nothing above 6 kHz in a distant voice
+
+
 def murmur(draw: Draw, shot: Shot) -> Signal:
     """murmur: many voices at once, each a glottal train whose vowels change with its syllables."""
-    voices = 6 + int(8 * float(shot.parameters["intensity"]))
-    glottis = dsp.table(np.arange(1, 40) ** -1.15)
-    sources = np.zeros((len(_VOWELS), dsp.FRAMES * 4), np.float32)
-    sources = [np.zeros(SAMPLES, np.float32) for _ in _VOWELS]
-    for _ in range(voices):
+    times = dsp.TIME_S[::_SLOW]
+    glottis = dsp.table(np.r_[np.arange(1, 26) ** -1.1], draw)
+    sources = np.zeros((len(_VOWELS), len(times)), np.float32)
+    for _ in range(6 + int(8 * float(shot.parameters["intensity"]))):
         pitch = dsp.between(draw, 95, 240) * np.exp(0.12 * dsp.wander(draw, 2.5))
-        voice = dsp.cycles(dsp.turns(dsp.stretched(pitch)), glottis) * draw.uniform(0.3, 1.0)
+        phase = np.cumsum(np.interp(times, dsp.FRAME_S, pitch)) * (_SLOW / RATE_HZ)
+        voice = dsp.cycles(phase, glottis) * np.float32(draw.uniform(0.3, 1.0))
         rate = dsp.between(draw, 3.0, 5.5)
-        syllables = np.clip(0.4 + dsp.wander(draw, rate * 2), 0, 1.5)
-        first, second = draw.permutation(len(_VOWELS))[:2]
+        said = np.clip(0.4 + dsp.wander(draw, rate * 2), 0, 1.5)
         blend = np.clip(0.5 + 0.8 * dsp.wander(draw, rate), 0, 1)
-        sources[first] += voice * dsp.stretched(syllables * blend)
-        sources[second] += voice * dsp.stretched(syllables * (1 - blend))
-    out = np.zeros(SAMPLES, np.float32)
-    for source, vowel in zip(sources, _VOWELS, strict=True):
-        mouth = dsp.ring(np.asarray(vowel, float), [0.035, 0.03, 0.02], [1.0, 0.5, 0.2], 0.04)
-        out += dsp.through(source, mouth)
+        first, second = draw.permutation(len(_VOWELS))[:2]
+        sources[first] += voice * np.interp(times, dsp.FRAME_S, said * blend)
+        sources[second] += voice * np.interp(times, dsp.FRAME_S, said * (1 - blend))
+    hz = fft.rfftfreq(len(times), _SLOW / RATE_HZ)
+    spectrum = np.zeros(SAMPLES // 2 + 1, np.complex64)
+    mouths = np.array(
+        [[_formant(hz, at, wide) for at, wide in zip(v, (70, 90, 140), strict=True)] for v in _VOWELS]
+    )
+    weights = np.array([1.0, 0.45, 0.18])
+    spectrum[: len(hz)] = np.sum(fft.rfft(sources) * np.einsum("vfk,f->vk", mouths, weights), axis=0)
+    spectrum[len(hz) - 600 : len(hz)] *= np.linspace(1, 0, 600)
+    out = fft.irfft(spectrum, SAMPLES)
     air = dsp.shaped(draw, ((100, -6), (500, 0), (2000, -14), (7000, -26), (16000, -44)))
     return out / (np.std(out) + 1e-9) + 0.12 * air
+
+
+def _formant(hz: Signal, at_hz: float, wide_hz: float) -> Signal:
+    """A resonance of the mouth: complex gain at each frequency."""
+    return at_hz * wide_hz / (at_hz**2 - hz**2 + 1j * hz * wide_hz)
 
 
 _TONES = {

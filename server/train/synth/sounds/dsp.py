@@ -23,6 +23,7 @@ HOP = 512
 WINDOW = 1024
 FRAMES = SAMPLES // HOP + 1
 BINS_HZ = np.maximum(fft.rfftfreq(WINDOW, 1 / RATE_HZ), 10.0)
+_OCTAVES = np.log2(BINS_HZ).astype(np.float32)
 FRAME_S = np.arange(FRAMES) * HOP / RATE_HZ
 TIME_S = np.arange(SAMPLES) / RATE_HZ
 _FADE = np.sin(np.pi * (np.arange(WINDOW) + 0.5) / WINDOW).astype(np.float32)
@@ -84,8 +85,8 @@ def painted(draw: Draw, gains: Signal) -> Signal:
 
 def hump(centre_hz: ArrayLike, octaves: float) -> Signal:
     """A bell curve over BINS_HZ; with ``centre_hz`` (FRAMES,) one for each frame. (1 or FRAMES, bins)"""
-    centre = np.atleast_1d(np.asarray(centre_hz, float))[:, None]
-    return np.exp(-0.5 * (np.log2(BINS_HZ[None] / centre) / octaves) ** 2).astype(np.float32)
+    centre = np.log2(np.atleast_1d(np.asarray(centre_hz, np.float32)))[:, None]
+    return np.exp(-0.5 * ((_OCTAVES[None] - centre) / np.float32(octaves)) ** 2)
 
 
 def wander(draw: Draw, per_second: float, count: int = FRAMES, spread: float = 1.0) -> Signal:
@@ -167,13 +168,13 @@ def bubbles(times_s: Signal, hz: Signal, decay_s: Signal, rise: Signal, gains: S
     for group in np.array_split(order, max(1, len(order) // 24)):
         if not len(group):
             continue
-        length = samples(float(np.max(decay_s[group])) * 1.5) + 32
+        length = samples(float(np.max(decay_s[group])) * 1.2) + 32
         at = (np.arange(length, dtype=np.float32) / RATE_HZ)[None]
-        decay = decay_s[group, None].astype(np.float32)
-        turn = hz[group, None].astype(np.float32) * (
-            at + 0.5 * rise[group, None].astype(np.float32) * at**2 / decay
+        decay, pitch, grown, gain = (
+            np.asarray(part[group, None], np.float32) for part in (decay_s, hz, rise, gains)
         )
-        grains = np.sin(2 * np.pi * (turn % 1.0)) * np.exp(-4.6 * at / decay) * gains[group, None]
+        turn = pitch * (at + 0.5 * grown * at**2 / decay)
+        grains = np.sin(np.float32(2 * np.pi) * turn) * np.exp(-4.6 * at / decay) * gain
         for when, grain in zip(times_s[group], grains, strict=True):
             place(out, float(when), grain)
     return out

@@ -44,11 +44,11 @@ class Stuff:
 
 
 STUFF = {
-    "wood": Stuff(1100, 260, 0.085, 0.75, 0.00035, 0.25, 1400),
+    "wood": Stuff(950, 240, 0.11, 0.8, 0.00035, 0.22, 1300),
     "metal": Stuff(2600, 520, 1.5, 0.35, 0.00006, 0.12, 7000),
-    "glass": Stuff(4600, 1700, 0.62, 0.45, 0.00005, 0.2, 9000),
-    "stone": Stuff(3600, 1100, 0.03, 0.5, 0.0001, 0.75, 4200),
-    "plastic": Stuff(1900, 650, 0.045, 0.35, 0.0002, 0.5, 2800),
+    "glass": Stuff(4600, 1800, 1.1, 0.4, 0.00005, 0.2, 9000),
+    "stone": Stuff(3600, 1100, 0.022, 0.5, 0.0001, 0.8, 4200),
+    "plastic": Stuff(1900, 750, 0.04, 0.3, 0.00016, 0.45, 3000),
     "rubber": Stuff(170, 65, 0.03, 0.5, 0.0032, 0.12, 420),
 }
 _SOFT = {"earth": 3.5, "carpet": 3.0, "wood": 1.15, "stone": 1.0, "metal": 1.0}
@@ -68,19 +68,19 @@ def partials(draw: Draw, shape: str, material: str, size: float) -> tuple[Signal
     return hz, np.clip(t60, 0.006, 3.5)
 
 
-def _ground(draw: Draw, ground: str, strength: float, weight: float) -> Signal:
+def _ground(draw: Draw, ground: str, weight: float) -> Signal:
     """What the ground itself answers to a blow; ``weight`` 0 to 1 is how much it is moved."""
     if ground == "metal":
         hz = dsp.between(draw, 110, 220) * np.cumsum(draw.uniform(0.5, 1.2, 18))
-        gains = 0.22 * weight * (hz / 300) ** -0.5 * draw.random(18)
+        gains = 0.16 * weight * (hz / 300) ** -0.5 * draw.random(18)
         return dsp.ring(hz, 0.4 * (hz / 400) ** -0.4, gains, 0.8)
     if ground == "wood":
         hz = dsp.between(draw, 85, 160) * np.array([1.0, 1.7, 2.4, 3.6, 5.1, 7.3])
-        return dsp.ring(hz, 0.09 * (hz / 200) ** -0.5, 0.5 * weight * draw.random(6), 0.25)
+        return dsp.ring(hz, 0.09 * (hz / 200) ** -0.5, 0.4 * weight * draw.random(6), 0.25)
     if ground == "stone":
         return dsp.ring(dsp.between(draw, 60, 110), 0.04, 0.25 * weight, 0.1)
     thud = dsp.burst(draw, 0.09, ((60, 0), (200, -2), (900, -22), (5000, -50)), 0.001)
-    return thud * (0.5 + 0.4 * weight) + 0 * strength
+    return thud * (0.15 + 0.45 * weight)
 
 
 def blow(
@@ -92,7 +92,7 @@ def blow(
     muted = 1.0 / (1.0 + (hz * contact * 2.2) ** 2)
     shape = np.abs(np.sin(np.pi * spot * (1 + np.arange(len(hz)) % 11))) + 0.08
     gains = muted * shape * (hz / hz[0]) ** -0.35
-    body = dsp.ring(hz, t60, gains / (np.sum(gains) + 1e-9), min(2.56, float(np.max(t60)) * 1.05 + 0.02))
+    body = dsp.ring(hz, t60, gains / (np.sum(gains) + 1e-9), min(2.56, float(np.max(t60)) * 1.05 + 0.12))
     top = stuff.click_hz * (0.5 + 0.7 * strength) / soft**0.7
     click = dsp.burst(
         draw,
@@ -115,21 +115,35 @@ def fall(draw: Draw, shot: Shot) -> Signal:
     hollow = dsp.between(draw, 500, 1300)
     for hit in shot.hits:
         sound = blow(draw, hz, t60, material, hit.strength, soft=_SOFT[ground], spot=draw.uniform(0.1, 0.5))
-        if material == "plastic":  # hollow: the air inside answers, and thin walls rattle
-            dsp.place(sound, 0.0, dsp.ring([hollow, hollow * 2.1], 0.05, [0.5, 0.25], 0.06))
-            for k in range(3):
-                rattle = dsp.burst(draw, 0.006, ((400, -20), (2500, 0), (6000, -8), (16000, -40)))
-                dsp.place(sound, 0.004 + 0.006 * k * draw.uniform(0.6, 1.4), rattle * 0.35 * 0.6**k)
+        if material == "plastic":
+            _rattle(draw, sound, hollow)
         if material == "stone":
-            dsp.place(sound, 0.0, dsp.ring(dsp.between(draw, 90, 170), 0.06, 0.5 * size, 0.08))
+            _crumble(draw, sound, size)
         if material == "rubber":
             sound = _thump(
                 draw, dsp.mix(STUFF["rubber"].small_hz, STUFF["rubber"].large_hz, size), hit.strength
             )
         dsp.place(out, hit.time_s, hit.strength * sound)
         weight = (0.2 + 0.8 * size) * (0.55 if material == "rubber" else 1.0)
-        dsp.place(out, hit.time_s, hit.strength * _ground(draw, ground, hit.strength, weight))
+        dsp.place(out, hit.time_s, hit.strength * _ground(draw, ground, weight))
     return out
+
+
+def _rattle(draw: Draw, sound: Signal, hollow_hz: float) -> None:
+    """Plastic: the air inside answers, and thin walls buzz against what they lie on."""
+    dsp.place(sound, 0.0, dsp.ring([hollow_hz, hollow_hz * 2.1], 0.06, [0.5, 0.3], 0.07))
+    when = 0.005
+    for k in range(4):
+        tick = dsp.burst(draw, 0.006, ((400, -24), (2200, -2), (4200, 0), (8000, -8), (16000, -40)))
+        dsp.place(sound, when, tick * 0.5 * 0.72**k)
+        when += draw.uniform(0.006, 0.012)
+
+
+def _crumble(draw: Draw, sound: Signal, size: float) -> None:
+    """Stone: a dull weight, and grit that is ground under it for a moment."""
+    dsp.place(sound, 0.0, dsp.ring(dsp.between(draw, 90, 170), 0.06, 0.3 + 0.5 * size, 0.08))
+    grit = dsp.burst(draw, 0.1, ((800, -26), (2500, -6), (6000, 0), (11000, -3), (20000, -16)), 0.004)
+    dsp.place(sound, 0.002, 0.22 * grit)
 
 
 def _thump(draw: Draw, hz: float, strength: float) -> Signal:
@@ -169,7 +183,7 @@ def shatter(draw: Draw, shot: Shot) -> Signal:
 
 def _ground_at(draw: Draw, ground: str, time_s: float, weight: float) -> Signal:
     out = np.zeros(SAMPLES, np.float32)
-    dsp.place(out, time_s, _ground(draw, ground, 1.0, weight))
+    dsp.place(out, time_s, _ground(draw, ground, weight))
     return out
 
 
@@ -207,16 +221,17 @@ def roll(draw: Draw, shot: Shot) -> Signal:
     spots = np.abs(np.sin(np.pi * draw.uniform(0.1, 0.5) * (1 + np.arange(len(hz))))) + 0.1
     stuff = STUFF[material]
     muted = 1 / (1 + (hz * stuff.contact_s * 6 / (0.4 + speed)) ** 2)
-    body = dsp.ring(hz, np.minimum(t60, 0.3), muted * spots / len(hz) ** 0.5, 0.3)
-    beneath = _ground(draw, ground, 1.0, 0.5 + size)
+    body = dsp.ring(hz, np.minimum(t60, 0.3), muted * spots, 0.3)
+    beneath = _ground(draw, ground, 0.5 + size)
     per_turn = dsp.mix(1.6, 9.0, speed) * dsp.mix(1.3, 0.75, size)
     phase = dsp.turns(dsp.stretched(per_turn * np.exp(0.08 * dsp.wander(draw, 1.0))))
     bump = dsp.cycles(phase, dsp.table(1 / np.arange(1, 9) ** 0.8, draw))
     depth = {"ball": 0.35, "cylinder": 0.5, "ring": 0.65}[str(shot.parameters["object"])]
     sway = np.maximum(0.08, 1 + depth * bump / (np.std(bump) + 1e-9))
     rough = dsp.sprinkle(draw, 250 + 900 * speed, 0.9) * sway
-    rumble = dsp.shaped(draw, ((25, -6), (60, 0), (160, -2), (500, -16), (2000, -40))) * sway
-    return dsp.through(rough, body) + 0.8 * dsp.through(rough, beneath) + rumble * (0.1 + 0.35 * size)
+    sound = dsp.through(rough, body / np.sqrt(np.sum(body**2)), 0.7 * beneath / np.sqrt(np.sum(beneath**2)))
+    rumble = dsp.shaped(draw, ((25, -8), (60, -1), (160, 0), (500, -10), (2000, -34))) * sway
+    return sound / np.std(sound) + rumble * (0.15 + 0.4 * size)
 
 
 def scrape(draw: Draw, shot: Shot) -> Signal:
@@ -237,7 +252,7 @@ def scrape(draw: Draw, shot: Shot) -> Signal:
     grit = dsp.sprinkle(draw, 60 + 1400 * np.maximum(pace, 0), 1.0) * fast
     body = dsp.ring(hz, np.minimum(t60, 0.12), 1 / len(hz), 0.12)
     out = 0.5 * rub + 0.6 * dsp.through(rub * 0.4 + grit, body)
-    out += 0.25 * dsp.through(grit, _ground(draw, ground, 1.0, 0.8))
+    out += 0.25 * dsp.through(grit, _ground(draw, ground, 0.8))
     if material == "metal" or (ground == "metal" and draw.random() < 0.5):  # stick and slip
         squeal = dsp.between(draw, 900, 2600) * np.exp(0.05 * dsp.wander(draw, 9.0))
         tone = dsp.cycles(dsp.turns(dsp.stretched(squeal)), dsp.table(1 / np.arange(1, 9) ** 1.1, draw))

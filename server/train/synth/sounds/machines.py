@@ -36,9 +36,9 @@ def engine(draw: Draw, shot: Shot) -> Signal:
     )
     pipe *= dsp.mix(1.3, 0.75, float(shot.parameters["size"]))
     exhaust = dsp.ring(pipe * np.array([1.0, 2.0, 3.1, 4.4, 7.1]), 0.03, [1, 0.7, 0.45, 0.3, 0.15], 0.06)
-    out = dsp.through(pulses + (0.25 + 0.5 * load) * grit, exhaust)
+    out = dsp.through(pulses + (0.35 + 0.6 * load) * grit, exhaust)
     ticks = dsp.cycles(phase * 2, dsp.table(np.r_[np.zeros(30), np.ones(120)], None))
-    return out / (np.std(out) + 1e-9) + 0.02 * ticks + 0.06 * grit
+    return out / (np.std(out) + 1e-9) + 0.02 * ticks + 0.16 * grit
 
 
 def motor(draw: Draw, shot: Shot) -> Signal:
@@ -59,7 +59,7 @@ def motor(draw: Draw, shot: Shot) -> Signal:
     whine /= np.std(whine) + 1e-9
     if thing == "fan":
         blades = 1 + 0.35 * dsp.cycles(dsp.turns(hz / 3), dsp.table([1.0, 0.5], draw))
-        return 0.35 * whine + 0.9 * air * blades
+        return 0.9 * whine + 0.6 * air * blades
     return (whine + 0.5 * gear / (np.std(gear) + 1e-9)) * dsp.stretched(loud) + 0.2 * air
 
 

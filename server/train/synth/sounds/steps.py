@@ -71,10 +71,12 @@ def _grains(draw: Draw, count: int, spread_s: float, hz: tuple[float, float], t6
     times = draw.beta(1.2, 2.6, count) * spread_s
     times[: max(1, count // 12)] = draw.random(max(1, count // 12)) * 0.0008  # the first touch
     loud = np.exp(draw.normal(-0.4, 0.7, count))
-    for when, gain in zip(times, loud, strict=True):
+    kinds = []
+    for _ in range(8):
         pitch = dsp.between(draw, *hz)
-        grain = dsp.ring([pitch, pitch * 1.62], t60 * draw.uniform(0.5, 1.6), [gain, gain * 0.6], 3 * t60)
-        dsp.place(out, float(when), grain)
+        kinds.append(dsp.ring([pitch, pitch * 1.62], t60 * draw.uniform(0.5, 1.6), [1.0, 0.6], 3 * t60))
+    for when, gain, kind in zip(times, loud, draw.integers(8, size=count), strict=True):
+        dsp.place(out, float(when), np.float32(gain) * kinds[kind])
     return out
 
 
@@ -113,6 +115,7 @@ def _grass(draw: Draw, force: float, hard: float, weight: float) -> Signal:
     swell = np.minimum(1, at / 0.006) * 0.35 + np.sin(np.pi * at**0.7) ** 2
     out = swish * swell * (0.2 + flutter) * 0.3
     tread = _thud(draw, 0.9 * weight, 85, 0.09)
+    tread[:600] += 0.25 * dsp.burst(draw, 600 / 48_000, ((200, -6), (900, 0), (4000, -12), (12000, -30)))
     out[: len(tread)] += tread[: len(out)]
     return out
 

@@ -137,14 +137,29 @@ def waves(draw: Draw, shot: Shot) -> Signal:
     break_at = 0.3
 
     def roar(share: Signal, k: int) -> Signal:
-        return np.where(share < break_at, (share / break_at) ** 1.6, np.exp(-(share - break_at) * 3.2)) + 0.05
+        return (
+            np.where(
+                share < break_at,
+                (share / break_at) ** 1.6,
+                np.exp(-(share - break_at) * 3.2) * (1 - share) ** 0.5,
+            )
+            + 0.05
+        )
 
     def crash(share: Signal, k: int) -> Signal:
         rise = np.clip((share - 0.2) / 0.12, 0, 1) ** 2
-        return rise * np.exp(-np.maximum(share - break_at, 0) * (7.0 if rocks else 4.2)) + 0.02
+        return (
+            rise * np.exp(-np.maximum(share - break_at, 0) * (7.0 if rocks else 4.2)) * (1 - share) ** 0.5
+            + 0.02
+        )
 
     def fizz(share: Signal, k: int) -> Signal:
-        return np.clip((share - 0.3) / 0.25, 0, 1) * np.exp(-np.maximum(share - 0.55, 0) * 3.0) + 0.04
+        return (
+            np.clip((share - 0.3) / 0.25, 0, 1)
+            * np.exp(-np.maximum(share - 0.55, 0) * 3.0)
+            * (1 - share) ** 0.5
+            + 0.04
+        )
 
     low, mid, high = (dsp.over_strokes(at, every, shape) for shape in (roar, crash, fizz))
     gains = low[:, None] * dsp.gain_at(((20, -6), (80, 0), (400, -6), (2000, -28), (8000, -60)), dsp.BINS_HZ)
