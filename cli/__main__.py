@@ -23,11 +23,12 @@ from . import doctor
 COMMANDS: dict[str, ModuleType] = {"doctor": doctor}
 MISSING: ImportError | None = None
 try:
-    from . import bench, demo, generate, models, worker
+    from . import bench, demo, embed, generate, models, train, worker
 except ImportError as error:  # without the worker's packages the doctor is still there to say so
     MISSING = error
 else:
     COMMANDS |= {"demo": demo, "generate": generate, "models": models, "worker": worker, "bench": bench}
+    COMMANDS |= {"train": train, "embed": embed}
 
 log = logging.getLogger(__name__)
 
