@@ -59,8 +59,8 @@ def jackknife(
 ) -> Estimate:
     """Delete-a-group interval of ``statistic(*sets)``; the sets (N_i, D) were drawn apart from each other.
 
-    For distances between sets, which a bootstrap would push up: a row that is drawn twice is no new sound. The
-    groups are of rows drawn at random; sets of fewer than four rows give no interval.
+    For distances between sets, which a bootstrap would push up: a row that is drawn twice is no new sound.
+    The groups are of rows drawn at random; sets of fewer than four rows give no interval.
     """
     value = statistic(*sets)
     if min(len(rows) for rows in sets) < 4:

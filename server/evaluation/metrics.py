@@ -16,8 +16,8 @@ TINY = 1e-12
 def frechet_distance(one: np.ndarray, other: np.ndarray) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of Gaussians fitted to rows (N, D) and (M, D); N, M >= 2.
 
-    The trace of the root is the nuclear norm of A1 A2^T, where C = A^T A: no matrix root, exact for any number
-    of rows, fewer than D included.
+    The trace of the root is the nuclear norm of A1 A2^T, where C = A^T A: no matrix root, exact for any
+    number of rows, fewer than D included.
     """
     first, second = _factor(one), _factor(other)
     root = float(np.linalg.svd(first @ second.T, compute_uv=False).sum())
@@ -31,7 +31,7 @@ def _factor(rows: np.ndarray) -> np.ndarray:
     if len(rows) < 2:
         raise ValueError("a covariance needs two rows")
     centred = (rows - rows.mean(0)) / np.sqrt(len(rows) - 1)
-    return np.linalg.qr(centred, mode="r") if len(rows) > rows.shape[1] else centred
+    return np.asarray(np.linalg.qr(centred, mode="r")) if len(rows) > rows.shape[1] else centred
 
 
 def kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def kernel(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def kernel_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Squared maximum mean discrepancy of (N, D) and (M, D), unbiased: about 0, also below, for one source."""
+    """Squared maximum mean discrepancy of (N, D) and (M, D), unbiased: about 0, or below, for one source."""
     if min(len(one), len(other)) < 2:
         raise ValueError("the unbiased estimate needs two rows")
     across = float(kernel(one, other).mean())
@@ -99,7 +99,7 @@ def recall(rank: np.ndarray, count: int) -> np.ndarray:
 
 
 def variety(rows: np.ndarray, labels: np.ndarray) -> float:
-    """Mean cosine distance between different sounds of one label, averaged over labels; NaN without a pair."""
+    """Mean cosine distance between different sounds of a label, averaged over labels; NaN without a pair."""
     found = []
     for label in np.unique(labels):
         kin = unit(rows[labels == label])

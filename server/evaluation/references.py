@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every figure is to be read against: the true sounds, them in the wrong shots, silence, shaped noise."""
+"""What every figure is to be read against: true sounds, them in wrong shots, silence, shaped noise."""
 
 from __future__ import annotations
 

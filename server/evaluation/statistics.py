@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ def describe(sound: np.ndarray, rate_hz: int) -> dict[str, float]:
     """(N,) at the common level -> its spectral and loudness statistics.
 
     centroid_oct, spread_oct, rolloff_oct: of the mean power spectrum, in octaves (above 1 Hz); flatness_db;
-    band_LOW_db: level of six bands against the whole; crest_db: peak against mean power; range_db: 95th against
-    10th percentile of the level of 20 ms blocks; floor_db: their 5th percentile against the loudest.
+    band_LOW_db: level of six bands against the whole; crest_db: peak against mean power; range_db: 95th
+    against 10th percentile of the level of 20 ms blocks; floor_db: their 5th percentile against the loudest.
     """
     wave = np.asarray(sound, np.float64)
     power, frequency, blocks = _spectrum(wave, rate_hz)
@@ -39,7 +40,7 @@ def describe(sound: np.ndarray, rate_hz: int) -> dict[str, float]:
         "range_db": float(np.quantile(levels, 0.95) - np.quantile(levels, 0.1)),
         "floor_db": float(np.quantile(levels, 0.05) - levels[-1]),
     }
-    for low, high in zip(BANDS_HZ[:-1], BANDS_HZ[1:], strict=True):
+    for low, high in itertools.pairwise(BANDS_HZ):
         inside = power[(frequency >= low) & (frequency < high)].sum()
         found[f"band_{low:.0f}_db"] = float(_db(inside) - _db(whole))
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether sounds begin where something happens: onsets, hit coverage, timing error, false hits, drift, AV-Align.
+"""Whether sounds begin where something happens: onsets, hits heard, timing error, false hits, AV-Align.
 
 All times in seconds from the start of the shot. Numpy alone, no weights.
 """
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from ..sound.onsets import attack
+
+Times: TypeAlias = Sequence[float] | np.ndarray
 
 TOLERANCE_S = 0.1  # a sound further from its hit does not belong to it
 WINDOW_S, HOP_S = 0.02, 0.005
@@ -44,7 +47,7 @@ def onsets(sound: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _rise(sound: np.ndarray, rate_hz: int) -> np.ndarray:
-    """(N,) -> (frames,) decibels by which the bands rise, on the average, around each hop; falls count as 0."""
+    """(N,) -> (frames,) decibels by which the bands rise, on average, around each hop; falls count as 0."""
     size, hop = round(WINDOW_S * rate_hz), round(HOP_S * rate_hz)
     if float(np.abs(sound).max(initial=0.0)) <= 0.0 or len(sound) < size:
         return np.zeros(0)
@@ -74,8 +77,8 @@ def match(
 ) -> list[tuple[int, int]]:
     """Pairs (index of truth, index of found), one-to-one, both sorted inputs rising.
 
-    As many pairs within the tolerance as there can be; of those ways, the one with the smallest sum of errors.
-    (On a line, some best pairing has no crossings, so a table over both lists finds it.)
+    As many pairs within the tolerance as there can be; of those ways, the one with the smallest sum of
+    errors. (On a line, some best pairing has no crossings, so a table over both lists finds it.)
     """
     rows, columns = len(truth), len(found)
     # best[i][j]: (pairs, -error) with the first i and j
@@ -88,7 +91,7 @@ def match(
                 pairs, total = best[i - 1][j - 1]
                 choice = max(choice, (pairs + 1, total - error))
             best[i][j] = choice
-    pairs = []
+    chosen: list[tuple[int, int]] = []
     i, j = rows, columns
     while i and j:
         if best[i][j] == best[i - 1][j]:
@@ -96,9 +99,9 @@ def match(
         elif best[i][j] == best[i][j - 1]:
             j -= 1
         else:
-            pairs.append((i - 1, j - 1))
+            chosen.append((i - 1, j - 1))
             i, j = i - 1, j - 1
-    return pairs[::-1]
+    return chosen[::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +123,14 @@ class Timing:
 
     @property
     def drift(self) -> float:
-        """Seconds of error that are gained in a second (median slope of Theil and Sen); NaN below two hits."""
+        """Seconds of error that are gained in a second (median slope, Theil and Sen); NaN below two hits."""
         later, earlier = np.triu_indices(len(self.at_s), 1)[::-1]
         apart = self.at_s[later] - self.at_s[earlier]
         slopes = (self.errors_s[later] - self.errors_s[earlier])[apart > 0] / apart[apart > 0]
         return float(np.median(slopes)) if len(slopes) else float("nan")
 
 
-def against(
-    hits_s: Sequence[float], found_s: Sequence[float], duration_s: float, tolerance_s: float = TOLERANCE_S
-) -> Timing:
+def against(hits_s: Times, found_s: Times, duration_s: float, tolerance_s: float = TOLERANCE_S) -> Timing:
     """The sound's onsets against the true hits, both in any order."""
     truth, found = np.sort(np.asarray(hits_s, float)), np.sort(np.asarray(found_s, float))
     pairs = match(truth.tolist(), found.tolist(), tolerance_s)
@@ -179,7 +180,7 @@ def motion_peaks(frames: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     return middle[high & peak & (change > 0)]
 
 
-def av_align(sound_s: Sequence[float], motion_s: Sequence[float], window_s: float) -> float:
+def av_align(sound_s: Times, motion_s: Times, window_s: float) -> float:
     """Onsets and motion peaks that meet within ``window_s``, of all there are (IoU); NaN without any.
 
     After AV-Align (Yariv et al. 2024), with frame differences for optical flow and pairs that are one-to-one.

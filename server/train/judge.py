@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The judge: a small classifier that hears a sound and names its family of the synthetic world.
 
-It learns from the true sounds of the ``judge`` split alone, never from anything generated, and is tested on the
-held-out sounds of ``scene`` and ``combo``. Its last layer but one spans an embedding space in which sets of
-sounds are compared. A finished judge is a folder with ``config.json`` and ``model.safetensors``.
+It learns from the true sounds of the ``judge`` split alone, never from anything generated, and is tested on
+the held-out sounds of ``scene`` and ``combo``. Its last layer but one spans an embedding space in which sets
+of sounds are compared. A finished judge is a folder with ``config.json`` and ``model.safetensors``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ class JudgeNetwork(nn.Module):
     def __init__(self, families: int, channels: Sequence[int] = CHANNELS, embedding: int = EMBEDDING) -> None:
         super().__init__()
         self.stem = nn.Conv2d(1, channels[0], 5, stride=2, padding=2)
-        pairs = zip(channels[:-1], channels[1:], strict=True)
+        pairs = itertools.pairwise(channels)
         self.blocks = nn.ModuleList(Block(before, after) for before, after in pairs)
         bins = mel.MELS // 2 ** len(channels)
         self.pooled = nn.LayerNorm(3 * bins * channels[-1])
@@ -107,13 +108,15 @@ class Judge:
         try:
             config = json.loads((folder / "config.json").read_bytes())
             families = tuple(str(name) for name in config["families"])
-            sizes = {"channels": tuple(config["channels"]), "embedding": int(config["embedding"])}
+            channels, embedding = tuple(map(int, config["channels"])), int(config["embedding"])
         except OSError as error:
             sentence = f"There is no judge in {folder}; train it with: footfall train judge"
             raise ModelMissing(sentence, str(error)) from error
         except (KeyError, TypeError, ValueError) as error:
             raise ModelRefused(f"The judge in {folder} is damaged; train it again.", repr(error)) from error
-        network = load_weights(lambda: JudgeNetwork(len(families), **sizes), folder / "model.safetensors")
+        network = load_weights(
+            lambda: JudgeNetwork(len(families), channels, embedding), folder / "model.safetensors"
+        )
         return cls(network, families)
 
     def hear(self, sounds_16k: Sequence[np.ndarray], tick: Callable[[], None] = lambda: None) -> Verdicts:
@@ -132,7 +135,7 @@ class Judge:
 
 
 def log_mel(sound_16k: np.ndarray) -> Tensor:
-    """(samples,) -> (256, 64) float32 at the common level: cut, or padded with silence, to a shot's length."""
+    """(samples,) -> (256, 64) float32 at the common level: cut, or padded with silence, to a shot."""
     samples = FRAMES * mel.HOP
     kept = np.asarray(sound_16k, np.float32)[:samples]
     padded = np.pad(mel.level(kept), (0, samples - len(kept)))

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``footfall eval``: measures bundles, mappers, settings and folders of sounds against the synthetic world.
+
+All of them get the same held-out shots and the same ears; real, shuffled, silent and noisy reference points
+stand beside them. Options that can be given again are all tried with each other. Sounds that were made are
+kept, so a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..addon.folders import models_folder
+from ..addon.wire import limits
+from ..addon.wire.errors import BadInput, SaveError
+from ..addon.wire.handshake import DEVICES
+from ..addon.wire.messages import MAPPERS, QUALITIES
+from .progress import ProgressLine
+from .train_line import duration
+
+if TYPE_CHECKING:
+    from ..server.evaluation.systems import System
+
+CONDITIONS = ("picture", "text")
+STARTER = "starter"
+LIMIT = 320
+REPORT = "report"  # .md and .json
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    parser = subparsers.add_parser(
+        "eval", help="measure models, mappers and folders of sounds", description=__doc__
+    )
+    many: dict[str, Any] = {"action": "append", "default": []}
+    parser.add_argument("--model", metavar="NAME|DIR", help="a bundle (default: the starter); again", **many)
+    parser.add_argument(
+        "--mapper", choices=MAPPERS, help="from picture to sound (default auto); again", **many
+    )
+    parser.add_argument("--condition", choices=CONDITIONS, help="(default: both); again", **many)
+    parser.add_argument("--quality", choices=QUALITIES, help="(default good); again", **many)
+    parser.add_argument("--steps", type=_steps, metavar="N", help="denoising steps; again", **many)
+    parser.add_argument("--guidance", type=_guidance, metavar="G", help="again", **many)
+    parser.add_argument(
+        "--sounds",
+        type=Path,
+        metavar="DIR",
+        help="another system's sounds, named by the shots; again",
+        **many,
+    )
+    parser.add_argument("--no-model", action="store_true", help="only --sounds and the reference points")
+    parser.add_argument("--ears", metavar="NAME|DIR", help="whose CLIP and CLAP listen (default: the first)")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="the training's folder (default: the cache)")
+    parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"shots at most ({LIMIT})")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of the sounds (0)")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for the report (default: WORK/eval/report)")
+    parser.add_argument("--json", action="store_true", help="one object on stdout and nothing else")
+
+
+def _bounded(kind: type, low: float, high: float, name: str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} does not lie between {low:g} and {high:g}")
+        return value
+
+    parse.__name__ = name
+    return parse
+
+
+_steps = _bounded(int, 1, limits.STEPS, "whole number")
+_guidance = _bounded(float, 0.1, limits.GUIDANCE, "number")
+_limit = _bounded(int, 4, 100_000, "whole number")
+_seed = _bounded(int, 0, limits.SEED, "whole number")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Raises FootfallError, which the caller turns into a sentence and an exit code."""
+    from ..server.evaluation import plots, tables
+    from ..server.evaluation.run import Plan
+    from ..server.evaluation.run import run as evaluate
+
+    work = (options.work or _default_work()).expanduser().resolve()
+    systems = _systems(options)
+    if not systems and not options.sounds and not options.no_model:
+        raise BadInput("There is nothing to measure; name a --model or a folder of --sounds.")
+    plan = Plan(
+        work=work,
+        models_dir=models_folder(),
+        systems=systems,
+        folders=tuple(options.sounds),
+        conditions=_once(options.condition) or CONDITIONS,
+        most=options.limit,
+        device=options.device,
+        ears=options.ears or "",
+    )
+    with ProgressLine(quiet=options.json) as line:
+        report = evaluate(plan, lambda words, fraction, left: line.show(_words(words, left), fraction))
+        line.show("writing the report", 1.0)
+        out = (options.out or work / "eval" / "report").expanduser()
+        found = tables.plain(report)
+        written = _write(out, tables.markdown(report), found, lambda: plots.draw(report, out))
+    if options.json:
+        print(json.dumps({"ok": True, **found, "files": written}))
+    else:
+        print((out / f"{REPORT}.md").read_text("utf-8"))
+        print(f"Written to {out}: {', '.join(Path(path).name for path in written)}")
+    return 0
+
+
+def _words(words: str, left: float | None) -> str:
+    return words if left is None else f"{words}, {duration(left)} left"
+
+
+def _default_work() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("footfall") / "train"
+
+
+def _once(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Each of them once, in order."""
+    return tuple(dict.fromkeys(values))
+
+
+def _systems(options: argparse.Namespace) -> tuple[System, ...]:
+    """Every combination of what was asked for; mappers play no part where words are the condition."""
+    from ..server.evaluation.systems import System
+
+    if options.no_model or (options.sounds and not options.model):
+        return ()
+    found = []
+    rows = itertools.product(
+        _once(options.condition) or CONDITIONS,
+        _once(options.model) or (STARTER,),
+        _once(options.quality) or ("good",),
+        _once(options.steps) or (0,),
+        _once(options.guidance) or (0.0,),
+    )
+    for condition, model, quality, steps, guidance in rows:
+        one = System(
+            model=model,
+            condition=condition,
+            quality=quality,
+            steps=steps,
+            guidance=guidance,
+            seed=options.seed,
+        )
+        mappers = _once(options.mapper) or ("auto",)
+        found += [replace(one, mapper=mapper) for mapper in mappers] if condition == "picture" else [one]
+    return tuple(found)
+
+
+def _write(out: Path, words: str, found: dict[str, Any], draw: Callable[[], list[Path]]) -> list[str]:
+    """Tables and pictures; their paths. Raises SaveError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{REPORT}.md").write_text(words, "utf-8")
+        (out / f"{REPORT}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        pictures = draw()
+    except OSError as error:
+        raise SaveError(
+            f"The report could not be written to {out}; choose another place with --out.", str(error)
+        ) from error
+    return [str(out / f"{REPORT}.md"), str(out / f"{REPORT}.json"), *map(str, pictures)]

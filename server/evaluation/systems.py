@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is compared: a bundle with a mapper and settings, or a folder of sounds that something else made.
+
+A bundle's sounds come out of the very parts that serve the add-on (job.py, rendering.py), several shots in
+one pass. Finished sounds are kept under a hash of all that decides them: a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from ... import __version__
+from ...addon.wire.errors import BadInput, ModelError
+from ...addon.wire.messages import FoleyRequest
+from .. import rendering
+from ..job import Job, chosen_quality
+from ..models.device import memory_guard
+from ..models.loaded import Models
+from ..models.mapper import choose
+from ..rendering import Batch
+from ..sampling import solvers
+from ..sampling.noise import noise, seed_of
+from ..train.mel import RATE_HZ
+from ..train.synth.shot import SECONDS
+from .shots import Item
+
+AT_ONCE = 8  # shots in one pass
+CONDITIONS = {"picture": "picture", "text": "clap_text"}  # ours -> the request's
+LOUDNESS_LUFS = -23.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One way to make sounds. ``mapper``: of messages.MAPPERS, unused for text; 0: as the quality says."""
+
+    model: str
+    condition: str
+    mapper: str = "auto"
+    quality: str = "good"
+    steps: int = 0
+    guidance: float = 0.0
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """As the tables show it: ``starter, generative, good``."""
+        words = [self.model]
+        if self.condition == "picture":
+            words.append(self.mapper)
+        words.append(self.quality)
+        if self.steps:
+            words.append(f"{self.steps} steps")
+        if self.guidance:
+            words.append(f"guidance {self.guidance:g}")
+        return ", ".join(words)
+
+    def request(self, item: Item, bundle: str) -> FoleyRequest:
+        """What the add-on would send for this shot."""
+        pictured = self.condition == "picture"
+        seed = seed_of(self.seed, item.shot.key) % 2**31
+        captions = item.shot.captions
+        return FoleyRequest(
+            frames=item.frames if pictured else np.zeros((0, 8, 8, 3), np.uint8),
+            times_s=item.times_s if pictured else np.zeros(0),
+            duration_s=Fraction(str(SECONDS)),
+            prompt="" if pictured else captions[seed % len(captions)],
+            condition=CONDITIONS[self.condition],
+            bundle=bundle,
+            mapper=self.mapper,
+            quality=self.quality,
+            steps=self.steps,
+            guidance=self.guidance,
+            seed=seed,
+            rate_hz=RATE_HZ,
+            loudness_lufs=LOUDNESS_LUFS,
+        )
+
+
+class Silent:
+    """A JobControl that nobody listens to. ``check`` asks ``stop``, which may raise."""
+
+    def __init__(self, stop: Callable[[], None] = lambda: None) -> None:
+        self.check = stop
+
+    def progress(self, phase: str, fraction: float) -> None:
+        """Progress is told shot by shot."""
+
+
+def resolved(system: System, models: Models) -> System:
+    """With the mapper that ``auto`` means. Raises ModelMissing where the bundle lacks it."""
+    return replace(system, mapper=choose(models.bundle, system.mapper))
+
+
+def made(
+    system: System, items: Sequence[Item], models: Models, cache: Path, tick: Callable[[], None]
+) -> list[np.ndarray]:
+    """The system's sound (40,960,) at 16 kHz for each shot. ``tick`` after each one; it may raise to stop."""
+    requests = [system.request(item, models.bundle.root.name) for item in items]
+    paths = [cache / _file(models, request) for request in requests]
+    found: dict[int, np.ndarray] = {}
+    for number, path in enumerate(paths):
+        kept = _kept(path)
+        if kept is not None:
+            found[number] = kept
+            tick()
+    missing = [number for number in range(len(items)) if number not in found]
+    for start in range(0, len(missing), AT_ONCE):
+        group = missing[start : start + AT_ONCE]
+        for number, sound in zip(group, together([requests[n] for n in group], models), strict=True):
+            _keep(paths[number], sound)
+            found[number] = sound
+            tick()
+    return [found[number] for number in range(len(items))]
+
+
+def together(requests: Sequence[FoleyRequest], models: Models) -> Iterator[np.ndarray]:
+    """The bed (samples,) of each request, sampled in one pass; all of one length and quality.
+
+    The same numbers as from one at a time but for the last bits. Raises as FoleyPipeline.run.
+    """
+    control = Silent()
+    with memory_guard(models.device, "these sounds"), torch.inference_mode():
+        jobs = [Job(request, models, control) for request in requests]
+        batches = [job.batches()["bed"] for job in jobs]
+        whole = _merged(batches)
+        shape = (models.audioldm.channels, whole.windows.columns, models.bins)
+        start = torch.cat(
+            [torch.stack([noise(one.seed, name, shape) for name in one.names]) for one in batches]
+        ).to(models.device)
+        latents = rendering.denoise(models, whole, start, lambda fraction: None)
+        if not solvers.is_sound(latents):
+            raise ModelError("The model lost its way and made numbers that are no sound; check its training.")
+        sounds = rendering.decode(models, latents, whole.samples, control, lambda fraction: None)
+    first = 0
+    for job, batch in zip(jobs, batches, strict=True):
+        own = sounds[first : first + len(batch.names)]
+        first += len(batch.names)
+        clip = next(job.finished({"bed": batch}, {"bed": own}))
+        yield np.ascontiguousarray(clip.waveform.mean(axis=1))
+
+
+def _merged(batches: Sequence[Batch]) -> Batch:
+    """One batch of all; its own seed and names are not looked at again."""
+    first = batches[0]
+    for other in batches[1:]:
+        same = (other.samples, other.windows, other.quality) == (first.samples, first.windows, first.quality)
+        if not same or not torch.equal(other.negative, first.negative):
+            raise ValueError("these sounds cannot be made together")
+    return replace(
+        first,
+        names=tuple(name for batch in batches for name in batch.names),
+        conditions=torch.cat([batch.conditions for batch in batches]),
+    )
+
+
+def _file(models: Models, request: FoleyRequest) -> str:
+    """A name that changes with whatever changes the sound."""
+    plain = (
+        __version__,
+        models.bundle.sha256,
+        str(models.dtype),
+        chosen_quality(request),
+        (request.condition, request.prompt, request.mapper, request.seed, request.duration_s),
+        (request.rate_hz, request.loudness_lufs, request.times_s.tolist(), request.frames.shape),
+    )
+    digest = hashlib.sha256(repr(plain).encode())
+    digest.update(np.ascontiguousarray(request.frames).data)
+    name = digest.hexdigest()
+    return f"{name[:2]}/{name}.flac"
+
+
+def _kept(path: Path) -> np.ndarray | None:
+    """A sound that was made before; None if there is none, or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        sound, rate = soundfile.read(path, dtype="float32")
+    except (soundfile.LibsndfileError, OSError) as error:
+        _log.warning("a kept sound is damaged and will be made again: %s %s", path, error)
+        return None
+    return np.asarray(sound, np.float32) if rate == RATE_HZ and sound.ndim == 1 and len(sound) else None
+
+
+def _keep(path: Path, sound: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    soundfile.write(temporary, sound, RATE_HZ, format="FLAC", subtype="PCM_24")
+    os.replace(temporary, path)
+
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+def folder_sounds(folder: Path, items: Sequence[Item]) -> dict[int, np.ndarray]:
+    """Another system's sounds for the shots that it has, by number: ``KEY.wav`` (or flac, ogg) of any rate,
+    any number of channels, as long as they are.
+
+    Raises BadInput when the folder has none of them, or a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"There is no folder {folder}; give one that holds sounds named by the keys of shots.")
+    found = {}
+    for number, item in enumerate(items):
+        paths = [folder / f"{item.shot.key}{suffix}" for suffix in SUFFIXES]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is not None:
+            found[number] = _read(path)
+    if not found:
+        raise BadInput(
+            f"{folder} has no sound for any of these shots; name them as {items[0].shot.key}.wav is named."
+        )
+    return found
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise BadInput(f"{path.name} cannot be read as a sound; write it again.", str(error)) from error
+    if not len(sound) or not np.isfinite(sound).all():
+        raise BadInput(f"{path.name} holds no sound; write it again.")
+    mono = sound.mean(axis=1)
+    return np.asarray(soxr.resample(mono, rate, RATE_HZ, quality="VHQ"), np.float32)
