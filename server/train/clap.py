@@ -268,9 +268,9 @@ def task(work: Path, settings: Settings, tick: Tick = lambda done: None) -> Clap
     """Raises BadInput when the world has no sounds."""
     plan = starter_layout(tiny=settings.tiny)
     folder = work / NAME / "kept"
-    seen = keep(work / "world", "train", folder, _rows, _VERSION, tick)
+    seen = keep(work / "world", "train", folder, _rows, _VERSION, tick=tick)
     some = any((work / "world").glob("scene-*.tar"))
-    held_out = keep(work / "world", "scene", folder, _rows, _VERSION, tick) if some else None
+    held_out = keep(work / "world", "scene", folder, _rows, _VERSION, tick=tick) if some else None
     return ClapTask(
         plan.clap,
         vocabulary.clap_tokenizer(work, plan.vocabulary),

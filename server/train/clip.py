@@ -267,9 +267,11 @@ def task(work: Path, settings: Settings, tick: Tick = lambda done: None) -> Clip
     """Raises BadInput when the world has no frames."""
     plan = starter_layout(tiny=settings.tiny)
     folder = work / NAME / "kept"
-    seen = keep(work / "world", "train", folder, _frames, _VERSION, tick)
+    seen = keep(work / "world", "train", folder, _frames, _VERSION, frames=True, tick=tick)
     some = any((work / "world").glob("scene-*.tar"))
-    held_out = keep(work / "world", "scene", folder, _frames, _VERSION, tick) if some else None
+    held_out = (
+        keep(work / "world", "scene", folder, _frames, _VERSION, frames=True, tick=tick) if some else None
+    )
     return ClipTask(
         plan.clip,
         vocabulary.clip_tokenizer(work, plan.clip_vocabulary),

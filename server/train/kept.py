@@ -52,13 +52,21 @@ class Kept:
 
 
 def keep(
-    world: Path, split: str, folder: Path, make: MakeRows, version: str, tick: Tick = lambda done: None
+    world: Path,
+    split: str,
+    folder: Path,
+    make: MakeRows,
+    version: str,
+    *,
+    frames: bool = False,
+    tick: Tick = lambda done: None,
 ) -> Kept:
-    """The rows of a split, made at the first call. ``version``: changes when ``make`` does.
+    """The rows of a split, made at the first call. ``version``: changes when ``make`` does; ``frames``: they
+    are made of the pictures, and not of the sounds.
 
     Raises BadInput when the world has none, SaveError when the disk is full.
     """
-    mark = "/".join((version, fingerprint(world, split), fingerprint(world, split, frames=True)))
+    mark = f"{version}/{fingerprint(world, split, frames=frames)}"
     found = _read(folder, split, mark)
     if found is not None:
         return found
