@@ -268,7 +268,7 @@ def task(work: Path, settings: Settings, tick: Tick = lambda done: None) -> Clip
     plan = starter_layout(tiny=settings.tiny)
     folder = work / NAME / "kept"
     seen = keep(work / "world", "train", folder, _frames, _VERSION, frames=True, tick=tick)
-    some = any((work / "world").glob("scene-*.tar"))
+    some = any((work / "world").glob("frames-scene-*.tar"))
     held_out = (
         keep(work / "world", "scene", folder, _frames, _VERSION, frames=True, tick=tick) if some else None
     )

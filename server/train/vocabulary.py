@@ -20,7 +20,7 @@ from .synth.families import FAMILIES
 from .synth.shots import make_shot
 
 FOLDER = "vocabulary"
-_SHOTS_READ = 4300  # their captions train the tokenizers: 100 of each family
+_SHOTS_A_TOKEN = 2  # their captions train the tokenizers
 
 # Looked for in this order; the first that is found names the family. Lines about what the world has not, but
 # which use its words, come first.
@@ -113,9 +113,10 @@ def _first(table: Sequence[tuple[str, str]], text: str) -> str:
     return min(places)[1] if places else ""
 
 
-def texts() -> list[str]:
-    """What the tokenizers are trained on: the world's own captions and the bank."""
-    said = {caption: None for number in range(_SHOTS_READ) for caption in make_shot("train", number).captions}
+def texts(size: int) -> list[str]:
+    """What a tokenizer of ``size`` tokens is trained on: the world's own captions and the bank."""
+    shots = (make_shot("train", number) for number in range(_SHOTS_A_TOKEN * size))
+    said = {caption: None for shot in shots for caption in shot.captions}
     return [*said, *captions.captions()]
 
 
@@ -123,12 +124,14 @@ def clip_tokenizer(work: Path, size: int) -> Path:
     """The folder with CLIP's tokenizer of at most ``size`` tokens; trained once for a working folder, so that
     a training that goes on meets the same.
     """
-    return _once(work / FOLDER / f"clip-{size}", lambda folder: tokens.write_clip(folder, size, texts()))
+    return _once(work / FOLDER / f"clip-{size}", lambda folder: tokens.write_clip(folder, size, texts(size)))
 
 
 def clap_tokenizer(work: Path, size: int) -> Path:
     """The folder with CLAP's tokenizer files, likewise."""
-    return _once(work / FOLDER / f"clap-{size}", lambda folder: tokens.write_roberta(folder, size, texts()))
+    return _once(
+        work / FOLDER / f"clap-{size}", lambda folder: tokens.write_roberta(folder, size, texts(size))
+    )
 
 
 def fingerprint(folder: Path) -> str:
