@@ -44,8 +44,8 @@ class Ledger:
                 if not math.isfinite(settled[key]):
                     what = key.replace("/", "'s ")
                     raise Diverged(
-                        f"Training {name} failed at step {step}: {what} is {settled[key]}. The last saved "
-                        "state is good; run it again with a lower rate, or in float32."
+                        f"Training {name} failed at step {step}: {what} is {settled[key]}. The last "
+                        "saved state is good: go on with --precision float32, or begin anew with a new seed."
                     )
             self.settled.append(settled)
         self.fresh.clear()

@@ -214,13 +214,14 @@ class _Run:
         rows: dict[str, Tensor] = {}
         for seat in self._seats:
             for other in self._seats:
-                other.play(other is seat)
+                other.play(False)
+            seat.play(True)
             rows |= seat.turn(batch, share, self.step, self._seed)
         for seat in self._seats:
             seat.play(True)
             seat.share_state(buffers_only=True)
-        self._ledger.fresh.append((self.step, rows))
         self.step += 1
+        self._ledger.fresh.append((self.step, rows))
 
     @contextlib.contextmanager
     def _feed(self) -> Iterator[Callable[[], Batch]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+import psutil
 import soundfile
 
 from ...addon.wire.errors import BadInput, SaveError
@@ -67,6 +68,7 @@ def write_frames(path: Path, rows: Iterable[tuple[str, Sequence[bytes]]]) -> int
 
 def _write(path: Path, files: Iterable[tuple[str, bytes]]) -> int:
     part = path.with_name(f"{path.name}.part{os.getpid()}")
+    _clear_away(path)
     count = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +90,14 @@ def _write(path: Path, files: Iterable[tuple[str, bytes]]) -> int:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
     return count
+
+
+def _clear_away(path: Path) -> None:
+    """What writers of ``path`` that were killed left behind."""
+    for left in path.parent.glob(f"{path.name}.part*"):
+        pid = left.name.rpartition(".part")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            left.unlink(missing_ok=True)
 
 
 # Reading ------------------------------------------------------------------------------------------------
