@@ -30,8 +30,12 @@ def general(draw: Draw, samples: int) -> np.ndarray:
         sound = _room(draw, sound)
     if draw.random() < 0.35:
         sound = _coloured(draw, sound)
-    floor = 10.0 ** (draw.uniform(-90.0, -40.0) / 20.0)
-    return _unit(_unit(sound) + floor * draw.standard_normal(samples)).astype(np.float32)
+    sound = _unit(sound)
+    if draw.random() < 0.6:  # the rest is as clean as a game's sound: silence is silence
+        sound += 10.0 ** (draw.uniform(-100.0, -40.0) / 20.0) * draw.standard_normal(samples)
+    if draw.random() < 0.3:
+        sound *= _gate(draw, samples)
+    return _unit(sound).astype(np.float32)
 
 
 def _unit(sound: np.ndarray) -> np.ndarray:
@@ -46,11 +50,20 @@ def _curve(draw: Draw, samples: int, low: float, high: float, points: int) -> np
 
 def _envelope(draw: Draw, samples: int) -> np.ndarray:
     """From even to pulsing: decibels over time, now and then with sudden starts."""
-    shape = 10.0 ** (_curve(draw, samples, -30.0, 0.0, int(draw.integers(2, 12))) / 20.0)
+    deepest = draw.choice([-10.0, -30.0, -80.0])
+    shape = 10.0 ** (_curve(draw, samples, deepest, 0.0, int(draw.integers(2, 12))) / 20.0)
     for start in draw.integers(0, samples, int(draw.integers(0, 3))):
         decay = np.exp(-np.arange(samples - start) / (RATE_HZ * 10.0 ** draw.uniform(-2.5, -0.3)))
         shape[start:] = np.maximum(shape[start:] * 0.3, decay)
     return shape
+
+
+def _gate(draw: Draw, samples: int) -> np.ndarray:
+    """Open for one stretch and shut before and after, with edges of 1 to 30 ms."""
+    start, stop = np.sort(draw.integers(-samples // 2, samples + samples // 2, 2))
+    edge = RATE_HZ * 10.0 ** draw.uniform(-3.0, -1.5)
+    index = np.arange(samples)
+    return np.clip((index - start) / edge, 0.0, 1.0) * np.clip((stop - index) / edge, 0.0, 1.0)
 
 
 def harmonic(draw: Draw, samples: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..models.mel import HOP, N_FFT, mel_bands
 
-ITERATIONS = 100
+ITERATIONS = 60  # 100 are no closer to recordings
 MOMENTUM = 0.99
 SPREAD_STEPS = 200
 
