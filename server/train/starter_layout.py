@@ -81,6 +81,7 @@ def _unet(widths: tuple[int, ...], *, groups: int, heads: int) -> Config:
         "class_embed_type": "simple_projection",
         "projection_class_embeddings_input_dim": EMBEDDING,
         "class_embeddings_concat": True,
+        "resnet_time_scale_shift": "scale_shift",  # a condition may turn a channel up, not only add to it
     }
 
 
