@@ -24,7 +24,7 @@ def describe(sound: np.ndarray, rate_hz: int) -> dict[str, float]:
     band_LOW_db: level of six bands against the whole; crest_db: peak against mean power; range_db: 95th
     against 10th percentile of the level of 20 ms blocks; floor_db: their 5th percentile against the loudest.
     """
-    wave = np.asarray(sound, np.float64)
+    wave = np.asarray(sound, np.float64) if len(sound) else np.zeros(1)
     power, frequency, blocks = _spectrum(wave, rate_hz)
     whole = power.sum() + FLOOR
     octave = np.log2(np.maximum(frequency, 1.0))

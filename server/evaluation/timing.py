@@ -18,9 +18,9 @@ Times: TypeAlias = Sequence[float] | np.ndarray
 
 TOLERANCE_S = 0.1  # a sound further from its hit does not belong to it
 WINDOW_S, HOP_S = 0.02, 0.005
-BANDS, LOW_HZ = 24, 100.0
+BANDS, LOW_HZ = 24, 200.0
 DEEP_DB = 60.0  # what is so far below the loudest band is not heard
-RISE_DB = 3.0  # mean rise over the bands that counts as an attack, at least
+RISE_DB = 6.0  # mean rise over the bands that counts as an attack, at least
 STANDS_OUT = 2.5  # and so many times what the sound does all the time around it
 AROUND_S, GAP_S, REFINE_S = 0.3, 0.04, 0.02
 MOTION_SHARE = 0.1  # of the strongest motion: a weaker peak is none

@@ -148,7 +148,15 @@ class JudgeTask:
     name = NAME
 
     def __init__(
-        self, mels: Tensor, labels: Tensor, *, channels: Sequence[int], embedding: int, batch: int, seed: int
+        self,
+        mels: Tensor,
+        labels: Tensor,
+        *,
+        channels: Sequence[int],
+        embedding: int,
+        batch: int,
+        seed: int,
+        warmup: int = 50,
     ) -> None:
         self._mels, self._labels = mels, labels
         self._sizes: dict[str, Any] = {"channels": list(channels), "embedding": embedding}
@@ -164,7 +172,7 @@ class JudgeTask:
                 betas=(0.9, 0.98),
                 weight_decay=0.05,
                 ema=0.99,
-                warmup=50,
+                warmup=warmup,
             ),
         )
 
