@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from .models.device import describe
 from .models.loaded import Models
 from .rendering import Batch, Report
 from .sampling import windows
-from .sampling.quality import QUALITIES, Quality
+from .sampling.quality import Quality, quality
 from .sound import finishing, layers
 
 MOST_GROUPS = 16  # different sounds among the hits of a shot
@@ -35,7 +36,7 @@ class Job:
         self.control = control
         self.warnings: list[str] = []
         self.heard: tuple[Heard, ...] = ()
-        self._quality = chosen_quality(request)
+        self._quality = chosen_quality(request, models.bundle.sampling)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
         self._groups = self._group_hits() if "spots" in request.layers else ()
         self._conditions = Conditions(request, models, control)
@@ -201,7 +202,11 @@ class Job:
         self.control.progress(phase, fraction)
 
 
-def chosen_quality(request: FoleyRequest) -> Quality:
-    """The quality's row of the table, with the request's own steps and guidance where it has any."""
-    row = QUALITIES[request.quality]
+def chosen_quality(
+    request: FoleyRequest, own: Mapping[str, Mapping[str, float | int | str]] = MappingProxyType({})
+) -> Quality:
+    """The quality's row of the table, changed by what the bundle wants (``own``), and then by the request's
+    own steps and guidance where it has any.
+    """
+    row = quality(request.quality, own)
     return replace(row, steps=request.steps or row.steps, guidance=request.guidance or row.guidance)

@@ -63,6 +63,7 @@ class Bundle:
     """A bundle that is whole: every listed file is there with its size. ``sampling_rate`` in Hz.
 
     ``sha256`` is that of ``bundle.toml``, which holds the hash of every file, so it stands for all of them.
+    ``sampling``: as in the manifest.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Bundle:
     clip_space: SpaceId
     clap_space: SpaceId
     files: Mapping[str, FileEntry] = field(repr=False)
+    sampling: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
 
     @property
     def mappers(self) -> tuple[str, ...]:
@@ -213,6 +215,7 @@ def open_bundle(root: Path) -> Bundle:
         clip_space=SpaceId(name=said.clip, sha256=said.files[_weights_path("clip", said.files)].sha256),
         clap_space=SpaceId(name=said.clap, sha256=said.files[_weights_path("clap", said.files)].sha256),
         files=said.files,
+        sampling=said.sampling,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
@@ -19,6 +20,7 @@ from typing import Any
 
 from ...addon.wire import limits
 from ...addon.wire.errors import ModelMissing, ModelRefused
+from ...addon.wire.messages import QUALITIES
 
 FILE = "bundle.toml"
 FORMAT = 1
@@ -44,7 +46,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What ``bundle.toml`` says. ``clip`` and ``clap``: names of the two spaces; ``files``: path -> entry."""
+    """What ``bundle.toml`` says. ``clip`` and ``clap``: names of the two spaces; ``files``: path -> entry.
+
+    ``sampling``: quality -> what this model wants instead of sampling/quality.py's row, by the names there;
+    ``low`` and ``high`` are the guidance interval.
+    """
 
     name: str
     title: str
@@ -56,11 +62,23 @@ class Manifest:
     random: bool = False
     note: str = ""
     source: str = ""
+    sampling: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
 
 _TEXTS = ("title", "licence", "clip", "clap", "note", "source")
-_KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", *_TEXTS}
+_KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", "sampling", *_TEXTS}
+_SOLVERS = ("ddim", "dpm++", "unipc")
+# What [sampling.QUALITY] may say, each with its lowest and highest value. Counts are whole numbers.
+_SAMPLING: dict[str, tuple[float, float]] = {
+    "steps": (1, limits.STEPS),
+    "candidates": (1, 16),
+    "guidance": (0.0, limits.GUIDANCE),
+    "rescale": (0.0, 1.0),
+    "low": (0.0, 1e9),
+    "high": (0.0, 1e9),
+}
+_COUNTS = frozenset({"steps", "candidates"})
 
 
 def sha256_file(path: Path, tick: Ticker | None = None) -> str:
@@ -137,7 +155,26 @@ def parse(plain: Mapping[str, Any], root: Path) -> Manifest:
         if type(flag) is not bool:
             raise refuse(key)
     files = _files(plain.get("files"), refuse)
-    return Manifest(name=name, sampling_rate=rate, files=files, **flags, **texts)
+    sampling = _sampling(plain.get("sampling", {}), refuse)
+    return Manifest(name=name, sampling_rate=rate, files=files, sampling=sampling, **flags, **texts)
+
+
+def _sampling(plain: Any, refuse: Callable[[str], ModelRefused]) -> dict[str, dict[str, float | int | str]]:
+    if not isinstance(plain, dict):
+        raise refuse("sampling")
+    for quality, row in plain.items():
+        if quality not in QUALITIES or not isinstance(row, dict):
+            raise refuse(f"sampling.{quality}")
+        for key, value in row.items():
+            if key == "solver" and value in _SOLVERS:
+                continue
+            kinds = (int,) if key in _COUNTS else (int, float)
+            low, high = _SAMPLING.get(key, (1, 0))  # no number is allowed under a name that nobody knows
+            if type(value) not in kinds or not low <= value <= high:
+                raise refuse(f"sampling.{quality}.{key}")
+        if row.get("low", 0.0) > row.get("high", math.inf):
+            raise refuse(f"sampling.{quality}.high")
+    return {quality: dict(row) for quality, row in plain.items()}
 
 
 def _files(plain: Any, refuse: Callable[[str], ModelRefused]) -> dict[str, FileEntry]:
@@ -179,6 +216,8 @@ def write(root: Path, manifest: Manifest) -> None:
     head |= {key: getattr(manifest, key) for key in ("title", "licence", "commercial", "sampling_rate")}
     head |= {key: getattr(manifest, key) for key in ("clip", "clap", "random", "note", "source")}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
+    for quality, row in manifest.sampling.items():
+        lines += ["", f"[sampling.{quality}]", *(f"{key} = {json.dumps(row[key])}" for key in sorted(row))]
     for path, entry in sorted(manifest.files.items()):
         lines += [
             "",

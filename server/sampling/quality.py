@@ -8,7 +8,9 @@ costs half.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .guidance import Interval
 
@@ -33,3 +35,14 @@ QUALITIES: dict[str, Quality] = {
     "good": Quality(steps=20, solver="dpm++", interval=Interval(0.19, 1.61)),
     "best": Quality(steps=50, solver="dpm++", interval=Interval(0.19, 5.4), candidates=3),
 }
+
+
+def quality(name: str, own: Mapping[str, Mapping[str, Any]]) -> Quality:
+    """The row ``name`` of the table, with what a bundle says about itself (``Manifest.sampling``) instead.
+
+    Where a model decides what a sound will be depends on its noise schedule, and so do the best interval and
+    scale of guidance. ``low`` and ``high`` of the bundle are the interval's.
+    """
+    row, said = QUALITIES[name], dict(own.get(name, {}))
+    low, high = said.pop("low", row.interval.low), said.pop("high", row.interval.high)
+    return replace(row, interval=Interval(low, high), **said)

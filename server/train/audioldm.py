@@ -237,11 +237,14 @@ def alike(rows: Tensor, families: Sequence[str], count: int) -> list[list[int]]:
 
 
 def cross_faded(first: Tensor, second: Tensor, seam: int) -> Tensor:
-    """(C, A, F) and (C, B, F) -> (C, A + B - seam, F); between the two the deviation stays."""
-    rise = torch.linspace(0.0, 1.0, seam + 2)[1:-1].sqrt().view(1, -1, 1)
+    """(C, A, F) and (C, B, F) -> (C, A + B - seam, F); what each is on average goes over in a straight line,
+    and what varies in time so that its deviation stays.
+    """
+    rise = torch.linspace(0.0, 1.0, seam + 2)[1:-1].view(1, -1, 1)
     fall = rise.flip(1)
-    middle = first[:, -seam:] * fall + second[:, :seam] * rise
-    return torch.cat([first[:, :-seam], middle, second[:, seam:]], dim=1)
+    before, after = (piece.mean(1, keepdim=True) for piece in (first, second))
+    varying = (first[:, -seam:] - before) * fall.sqrt() + (second[:, :seam] - after) * rise.sqrt()
+    return torch.cat([first[:, :-seam], before * fall + after * rise + varying, second[:, seam:]], dim=1)
 
 
 def write(state: Mapping[str, Tensor], unet: Config, scheduler: Config, folder: Path) -> None:
