@@ -24,7 +24,7 @@ from .synth.families import FAMILIES
 
 if TYPE_CHECKING:
     from ..models.tokens import Tokens
-    from .kept import Described, Kept
+    from .kept import Described
 
 # What is named, and the names; 0 stands for: has none.
 KINDS: dict[str, tuple[str, ...]] = {
@@ -185,7 +185,7 @@ def held_out_right(shots: Tensor, texts: Tensor, families: Tensor) -> dict[str, 
     ``family``: how often the nearest family, as the mean of its texts, is the right one. ``at10``: how often
     the shot's own text is among the ten nearest.
     """
-    known = families.unique()
+    known = torch.unique(families)
     means = torch.stack([texts[families == one].mean(0) for one in known])
     named = known[(shots @ normalize(means, dim=-1).T).argmax(-1)]
     cosines = shots @ texts.T
@@ -195,15 +195,11 @@ def held_out_right(shots: Tensor, texts: Tensor, families: Tensor) -> dict[str, 
 
 def shuffled(count: int, size: int, step: int, seed: int) -> np.ndarray:
     """The shots of batch ``step``: ``size`` of ``count``, each once before any comes again."""
-    place, found = step * size, []
+    place = step * size
+    found: list[int] = []
     while len(found) < size:
         order = np.random.default_rng([seed, place // count]).permutation(count)
         piece = order[place % count :][: size - len(found)]
         found.extend(piece)
         place += len(piece)
     return np.array(found)
-
-
-def spread(kept: Kept, most: int) -> np.ndarray:
-    """At most ``most`` shots, evenly from all of them."""
-    return np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))

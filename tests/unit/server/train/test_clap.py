@@ -78,12 +78,12 @@ def test_what_is_kept_unrolls_to_what_the_worker_hears() -> None:
 def test_training_and_worker_hear_and_read_alike(task: ClapTask, encoder: ClapEncoder) -> None:
     module = task.module.eval()
     module.tower.load_state_dict(encoder._model.state_dict())
-    ids, lengths = task._words.rows(task._words.first(np.arange(3)))
-    kept = torch.from_numpy(np.stack([clap.rolled(wave(number)) for number in range(3)])).float()
+    ids, lengths = task.words.rows(task.words.first(np.arange(3)))
+    kept = np.stack([clap.rolled(wave(number)) for number in range(3)])
     with torch.inference_mode():
-        heard, read = module.sounds(clap.unrolled(kept)), module.texts(ids, lengths)
+        heard, read = module.shots(task.plain(kept)), module.texts(ids, lengths)
     sounds = np.stack([wave(number) for number in range(3)])
-    captions = [task._seen.shots[shot].captions[0] for shot in range(3)]
+    captions = [task.seen.shots[shot].captions[0] for shot in range(3)]
     assert cosine_similarity(heard, encoder.encode_audio(sounds)).min() > 0.9999
     assert cosine_similarity(read, encoder.encode_text(captions)).min() > 0.9999
 
@@ -92,12 +92,12 @@ def test_a_batch_depends_on_the_step_alone(work: Path, task: ClapTask) -> None:
     task.batch(3)
     first, again, other = task.batch(7), clap.task(work, SETTINGS).batch(7), task.batch(8)
     assert all(torch.equal(first[name], again[name]) or name == "numbers" for name in first)
-    assert not torch.equal(first["mels"], other["mels"])
+    assert not torch.equal(first["things"], other["things"])
 
 
 def test_held_out_sounds_are_watched(task: ClapTask) -> None:
     task.module.train()
-    found = task._examined()
+    found = task.examined()
     assert set(found) == {"scene_family", "scene_at10"}
     assert all(0 <= value <= 1 for value in found.values())
     assert task.module.training

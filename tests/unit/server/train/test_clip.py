@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from footfall.server.models.clip import ClipEncoder
-from footfall.server.train import clip, parts
+from footfall.server.train import clip, parts, tower
 from footfall.server.train.clip import ClipTask
 from footfall.server.train.loop import train
 from torch.nn.functional import cosine_similarity
@@ -67,12 +67,11 @@ def test_the_worker_reads_the_part(work: Path, encoder: ClipEncoder) -> None:
 def test_training_and_worker_see_and_read_alike(task: ClipTask, encoder: ClipEncoder) -> None:
     module = task.module.eval()
     module.tower.load_state_dict(encoder._model.state_dict())
-    pixels = (clip.whole(torch.from_numpy(frames(3)), 32) - task._mean) / task._std
     shots = np.arange(3)
-    ids, lengths = task._words.rows(task._words.first(shots))
+    ids, lengths = task.words.rows(task.words.first(shots))
     with torch.inference_mode():
-        seen, read = module.pictures(pixels), module.texts(ids, lengths)
-    captions = [task._seen.shots[shot].captions[0] for shot in shots]
+        seen, read = module.shots(task.plain(frames(3))), module.texts(ids, lengths)
+    captions = [task.seen.shots[shot].captions[0] for shot in shots]
     assert cosine_similarity(seen, encoder.encode_images(frames(3))).min() > 0.9999
     assert cosine_similarity(read, encoder.encode_text(captions)).min() > 0.9999
 
@@ -89,13 +88,13 @@ def test_a_batch_depends_on_the_step_alone(work: Path, task: ClipTask) -> None:
         for name in first
     )
     assert torch.equal(first["numbers"].nan_to_num(9), again["numbers"].nan_to_num(9))
-    assert not torch.equal(first["pixels"], other["pixels"])
+    assert not torch.equal(first["things"], other["things"])
     assert first["ids"].shape[1] == first["other_ids"].shape[1]
 
 
 def test_held_out_frames_are_watched(task: ClipTask) -> None:
     task.module.train()
-    found = task._examined()
+    found = task.examined()
     assert set(found) == {"scene_family", "scene_at10"}
     assert all(0 <= value <= 1 for value in found.values())
     assert task.module.training
@@ -114,8 +113,8 @@ def test_frames_are_changed_but_stay_pictures() -> None:
 
 
 def test_settling_makes_the_norms_know_the_data() -> None:
-    tower = torch.nn.Sequential(torch.nn.BatchNorm2d(2)).eval()
+    net = torch.nn.Sequential(torch.nn.BatchNorm2d(2)).eval()
     data = torch.randn(4, 8, 2, 5, 5) * 3 + 7
-    clip.settle(tower, (tower(piece) for piece in data))
-    assert tower[0].running_mean == pytest.approx(data.mean((0, 1, 3, 4)).numpy(), abs=1e-4)
-    assert not tower[0].training
+    tower.settle(net, (net(piece) for piece in data))
+    assert net[0].running_mean == pytest.approx(data.mean((0, 1, 3, 4)).numpy(), abs=1e-4)
+    assert not net[0].training
