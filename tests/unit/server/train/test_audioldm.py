@@ -140,7 +140,7 @@ def trained(data: Features, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the UNet was trained, beside an untrained VAE and vocoder."""
     work = tmp_path_factory.mktemp("work")
     torch.manual_seed(0)
-    summary = loop.train(made(data), work / audioldm.NAME, steps=100, precision="float32", device="cpu")
+    summary = loop.train(made(data), work / audioldm.NAME, steps=150, precision="float32", device="cpu")
     assert summary.done
     from footfall.server.models.random_bundle import builders
 
@@ -182,7 +182,7 @@ def test_every_solver_finds_the_level_of_a_family(
 
 
 def test_one_can_listen_to_a_saved_state(trained: Path, data: Features, tmp_path: Path) -> None:
-    assert write_average(trained, tmp_path / "average") == 100
+    assert write_average(trained, tmp_path / "average") == 150
     done, average = (
         load_file(folder / "diffusion_pytorch_model.safetensors")
         for folder in (parts.part_folder(trained, "unet"), tmp_path / "average")
@@ -190,7 +190,7 @@ def test_one_can_listen_to_a_saved_state(trained: Path, data: Features, tmp_path
     assert done.keys() == average.keys()
     assert all(torch.equal(done[name], average[name]) for name in done)
     listening = Listening.load(trained)
-    assert listening.step == 100
+    assert listening.step == 150
     latents = listening.latents(data.texts, data.empty, columns=32)
     assert latents.shape == (WORDS, 8, 32, 16)
     alone = listening.latents(data.texts[:1], data.empty, columns=32)
