@@ -53,7 +53,7 @@ class Recipe:
     batch: int = 16
     lengths: Mapping[int, float]
     rate: float = RATE
-    ema: float = 0.999
+    ema: float = 0.9995
     warmup: int = 300
 
 
