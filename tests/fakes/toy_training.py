@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("steps", type=int)
     parser.add_argument("--die", default="")
-    parser.add_argument("--even", action="store_true", help="nothing random, for several processes")
+    parser.add_argument("--plain", action="store_true", help="nothing random, for several processes")
     options = parser.parse_args()
     if options.die:
         call, _, count = options.die.partition(":")
@@ -102,7 +102,7 @@ def main() -> None:
         print(at.step, flush=True)
 
     train(
-        Toy(noisy=not options.even), options.folder, steps=options.steps, device="cpu",
+        Toy(noisy=not options.plain), options.folder, steps=options.steps, device="cpu",
         precision="float32", save_every_s=0.0, progress=tell,
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ class ToyPart(ModuleType):
     """A part's module, as the command finds it."""
 
     DEFAULT_STEPS = 30
-    NEEDS = ("world", "clip")
+    NEEDS: tuple[str, ...] = ("world", "clip")
 
     def __init__(self) -> None:
         super().__init__("toy")
@@ -155,6 +155,23 @@ def test_many_processes_build_no_world(tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_part_has_a_module_and_its_help_and_the_chain_knows_them() -> None:
     assert train.HELP.keys() == {"world", "starter", *train.PARTS}
     assert {name for name, _ in train.CHAIN} == train.PARTS.keys()
+
+
+def test_the_starter_trains_every_part_in_turn(
+    part: ToyPart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With parts that make nothing of a bundle, sealing one is what fails, and says what lacks."""
+    kinds = []
+    part.NEEDS = ("world",)
+    task = part.task
+    part.task = lambda work, settings: (kinds.append(getattr(settings, "kind", "")), task(work, settings))[1]
+    for name in train.PARTS:
+        monkeypatch.setitem(train.PARTS, name, lambda: part)
+    words = ("--steps", "2", "--device", "cpu", "--only", "sounds", "--shots", "train=1", "--workers", "1")
+    with pytest.raises(ModelMissing):
+        go("starter", "--work", str(tmp_path), *words)
+    assert kinds == ["", "", "", "", "", "regression", "generative", ""]
+    assert capsys.readouterr().err.count("toy: 2 steps") == 8
 
 
 def test_looking_for_help_loads_nothing_heavy() -> None:

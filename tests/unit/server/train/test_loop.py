@@ -26,7 +26,7 @@ from footfall.server.train.loop import Diverged, Player, Progress, Summary, trai
 from footfall.server.train.precision import pick_precision
 from footfall.server.train.seats import Team, derive
 from footfall.tests.fakes.toy_training import Toy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
@@ -171,7 +171,7 @@ def toy_process(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 def test_killed_while_it_saves(tmp_path: Path, straight: Path, call: str) -> None:
     """A save syncs the file, renames it and syncs the folder; before it the log is renamed once."""
     with toy_process(tmp_path, "--die", call) as process:
-        assert process.wait(120) == -signal.SIGKILL
+        assert process.wait(250) == -signal.SIGKILL
     state = checkpoints.load(tmp_path / "state")
     assert state.facts["step"] == {"fsync:9": 4, "replace:5": 3}[call]
     assert (tmp_path / "state" / f"{NAME}.part").exists()
@@ -279,6 +279,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path, cut: int) -> None:
         run(Toy(), tmp_path, 4)
 
 
+@settings(max_examples=30)
 @given(facts=st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.just({"step": -1}))
 def test_a_state_of_nonsense_is_refused(tmp_path_factory: pytest.TempPathFactory, facts: Any) -> None:
     from safetensors.torch import save_file
@@ -317,7 +318,7 @@ def test_the_part_holds_the_average_and_leaves_the_weights_alone(tmp_path: Path)
 def test_the_average_follows_its_formula() -> None:
     module = nn.Linear(1, 1, bias=False)
     average = Average(module, 0.5)
-    expected = float(module.weight)
+    expected = float(module.weight.detach())
     for update, value in enumerate((1.0, -2.0, 4.0)):
         with torch.no_grad():
             module.weight.fill_(value)
@@ -383,13 +384,14 @@ def test_differences_are_named() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     """Slices of the batch, gradients shared: the same but for the order of sums; one of them writes."""
     run(Toy(noisy=False), tmp_path / "one", 12)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    words = [TOY, str(tmp_path / "two"), "12", "--even"]
-    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=200)
+    words = [TOY, str(tmp_path / "two"), "12", "--plain"]
+    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == [str(step) for step in range(1, 13)]
     one, two = tensors(tmp_path / "one"), tensors(tmp_path / "two")
