@@ -43,8 +43,12 @@ class Layout:
     unfamiliar: bool
 
 
-TRAINED = Layout((0.9, 1.3), (10, 36), (-48, 48), (32, 52), (35, 70), (2.0, 4.2), (0.0, 0.78), (0, 5), False)
-HELD_OUT = Layout((1.3, 1.5), (36, 44), (48, 66), (53, 64), (22, 34), (1.5, 2.0), (0.79, 0.99), (4, 8), True)
+TRAINED = Layout(
+    (0.85, 1.12), (10, 36), (-48, 48), (32, 52), (35, 70), (1.6, 3.3), (0.0, 0.78), (0, 5), False
+)
+HELD_OUT = Layout(
+    (1.12, 1.25), (36, 44), (48, 66), (53, 64), (22, 34), (1.3, 1.7), (0.79, 0.99), (4, 8), True
+)
 
 
 def layout(split: str) -> Layout:
@@ -86,7 +90,9 @@ class Stage:
     def backdrop_colour(self, saturation: float = 0.35, value: float = 0.6) -> Colour:
         """A colour for what is not the main thing, from the layout's hues."""
         return hsv(
-            self.between(*self.layout.hues), saturation * self.between(0.2, 1.4), value * self.between(0.5, 1.3)
+            self.between(*self.layout.hues),
+            saturation * self.between(0.2, 1.4),
+            value * self.between(0.5, 1.3),
         )
 
     # Things ------------------------------------------------------------------------------------------
@@ -122,7 +128,9 @@ class Stage:
         """``mover(t)`` is called before the picture of each time ``t`` (seconds)."""
         self.movers.append(mover)
 
-    def lamp(self, kind: str, energy: float, at: Point, colour: Colour = (1, 1, 1), size: float = 0.0) -> Thing:
+    def lamp(
+        self, kind: str, energy: float, at: Point, colour: Colour = (1, 1, 1), size: float = 0.0
+    ) -> Thing:
         """A light; ``size`` in degrees for a SUN, in units for a POINT."""
         light = bpy.data.lights.new("lamp", kind)
         light.energy, light.color = energy, colour
@@ -142,11 +150,17 @@ class Stage:
         world = bpy.data.worlds.new("sky")
         if world.node_tree is None:  # before 5.0
             world.use_nodes = True
+        self.scene.world = world
         world.cycles.sampling_method = "NONE"
+        world.cycles_visibility.diffuse = False  # it would come as noise; surfaces have an ambient light
         tree = world.node_tree
         tree.nodes.clear()
         new, join = tree.nodes.new, tree.links.new
-        where, split, ramp = new("ShaderNodeTexCoord"), new("ShaderNodeSeparateXYZ"), new("ShaderNodeMapRange")
+        where, split, ramp = (
+            new("ShaderNodeTexCoord"),
+            new("ShaderNodeSeparateXYZ"),
+            new("ShaderNodeMapRange"),
+        )
         blend, light, out = new("ShaderNodeMixRGB"), new("ShaderNodeBackground"), new("ShaderNodeOutputWorld")
         join(where.outputs["Generated"], split.inputs[0])
         join(split.outputs[2], ramp.inputs[0])
@@ -155,7 +169,6 @@ class Stage:
         blend.inputs[1].default_value, blend.inputs[2].default_value = (*low, 1.0), (*high, 1.0)
         join(blend.outputs[0], light.inputs[0])
         join(light.outputs[0], out.inputs[0])
-        self.scene.world = world
         self.world_colour = low
 
     # The camera --------------------------------------------------------------------------------------
@@ -167,12 +180,13 @@ class Stage:
         *,
         elevation: tuple[float, float] | None = None,
         azimuth: tuple[float, float] | None = None,
+        sides: tuple[float, ...] = (-1.0, 1.0),
         follow: Callable[[float], np.ndarray] | None = None,
     ) -> None:
         """See a ball of radius ``reach`` about ``at`` whole. Angles in degrees, from the front (-y).
 
         ``follow(t)``: where the middle has moved to by then. Without ranges of its own, the layout's hold;
-        given ranges are moved towards their end in a held-out layout.
+        given ranges are moved towards their end in a held-out layout. ``sides``: -1 from the left, 1 the right.
         """
         self.focus, self.reach, self._follow = np.asarray(at, float), reach, follow
         data = bpy.data.cameras.new("camera")
@@ -182,9 +196,9 @@ class Stage:
         self.scene.collection.objects.link(self.camera)
         self.scene.camera = self.camera
         up = np.radians(self._angle(elevation, self.layout.elevation))
-        side = np.radians(self._angle(azimuth, self.layout.azimuth) * self.pick(-1, 1))
+        side = np.radians(self._angle(azimuth, self.layout.azimuth) * self.pick(*sides))
         far = reach / np.sin(data.angle / 2) * self.between(*self.layout.far)
-        far *= 1.0 + 0.3 * self.number("distance", 0.0)
+        far *= 1.0 + 0.15 * self.number("distance", 0.0)
         away = np.array((np.sin(side) * np.cos(up), -np.cos(side) * np.cos(up), np.sin(up)))
         wobble = self.rng.normal(0.0, 0.05 * reach, 3)
         drift = self.rng.normal(0.0, 0.05 * reach, 3)
@@ -195,7 +209,9 @@ class Stage:
             eye = middle + away * far + drift * (t - 1.28)
             eye[2] = max(eye[2], 0.06)
             aim = Vector(middle + wobble - eye).to_track_quat("-Z", "Y").to_matrix()
-            self.camera.matrix_world = Matrix.Translation(eye) @ (aim @ Matrix.Rotation(roll, 3, "Z")).to_4x4()
+            self.camera.matrix_world = (
+                Matrix.Translation(eye) @ (aim @ Matrix.Rotation(roll, 3, "Z")).to_4x4()
+            )
 
         self.every(stand)
 

@@ -85,7 +85,7 @@ class Recipe:
         return node.outputs[0]
 
     def surface(
-        self, colour: object, rough: float, metal: float = 0.0, ambient: float = 0.35, gloss: float = 0.4
+        self, colour: object, rough: float, metal: float = 0.0, ambient: float = 0.55, gloss: float = 0.4
     ) -> Material:
         """Ends the tree in a plain opaque surface with its own ambient light."""
         normal = self.node("NewGeometry").outputs["Normal"]
@@ -116,7 +116,7 @@ class Recipe:
         return self.material
 
 
-def plain(colour: Colour, rough: float = 0.5, *, metal: float = 0.0, ambient: float = 0.35) -> Material:
+def plain(colour: Colour, rough: float = 0.5, *, metal: float = 0.0, ambient: float = 0.55) -> Material:
     """One colour all over."""
     return Recipe("plain").surface(colour, rough, metal, ambient)
 
@@ -165,7 +165,7 @@ def wood(rng: Rng, colour: Colour | None = None) -> Material:
     scaled.inputs[1].default_value = float(rng.uniform(5, 10))
     recipe.tree.links.new(scaled.outputs[0], rings.inputs[0])
     rings.inputs[1].default_value = 1.0
-    return recipe.surface(recipe.blend(rings.outputs[0], pale, dark), float(rng.uniform(0.4, 0.8)), 0.0)
+    return recipe.surface(recipe.blend(rings.outputs[0], pale, dark), float(rng.uniform(0.5, 0.9)), 0.0)
 
 
 def metal(rng: Rng, colour: Colour | None = None) -> Material:
@@ -181,14 +181,14 @@ def metal(rng: Rng, colour: Colour | None = None) -> Material:
 
 def glass(rng: Rng, colour: Colour | None = None) -> Material:
     """Clear with bright rims: light passes straight through, so that there is no noise of refraction."""
-    tint = colour or hsv(rng.uniform(0.3, 0.65), rng.uniform(0.0, 0.45), 0.97)
+    tint = colour or hsv(rng.uniform(0.28, 0.65), rng.uniform(0.12, 0.6), 0.9)
     recipe = Recipe("glass")
     clear = recipe.node("BsdfTransparent", Color=tint).outputs[0]
-    mirror = recipe.node("BsdfGlossy", Color=(0.95, 1.0, 1.0), Roughness=0.03).outputs[0]
-    rim = recipe.node("Emission", Color=hsv(0.5, 0.12, 1.0), Strength=0.8).outputs[0]
+    mirror = recipe.node("BsdfGlossy", Color=(0.95, 1.0, 1.0), Roughness=0.15).outputs[0]
+    rim = recipe.node("Emission", Color=hsv(0.5, 0.1, 1.0), Strength=0.95).outputs[0]
     facing = recipe.node("LayerWeight", Blend=0.35).outputs["Facing"]
-    shiny = _mix(recipe, recipe.sharpen(facing, 0.2, 1.6), clear, mirror)
-    return recipe.end(_mix(recipe, recipe.sharpen(facing, 0.62, 1.1), shiny, rim))
+    shiny = _mix(recipe, recipe.sharpen(facing, 0.0, 1.5), clear, mirror)
+    return recipe.end(_mix(recipe, recipe.sharpen(facing, 0.45, 0.9), shiny, rim))
 
 
 def stone(rng: Rng, colour: Colour | None = None) -> Material:
@@ -215,7 +215,10 @@ def plastic(rng: Rng, colour: Colour | None = None) -> Material:
 
 def pick_bright(rng: Rng) -> Material:
     """Paint of a strong colour, as tools and vehicles wear it."""
-    return plain(hsv(rng.choice([0.0, 0.08, 0.14, 0.35, 0.58, 0.62]), rng.uniform(0.75, 1), rng.uniform(0.35, 0.8)), 0.3)
+    return plain(
+        hsv(rng.choice([0.0, 0.08, 0.14, 0.35, 0.58, 0.62]), rng.uniform(0.75, 1), rng.uniform(0.35, 0.8)),
+        0.3,
+    )
 
 
 def rubber(rng: Rng, colour: Colour | None = None) -> Material:
@@ -242,7 +245,7 @@ def striped(rng: Rng, first: Colour, second: Colour, scale: float) -> Material:
     return recipe.surface(recipe.blend(recipe.sharpen(bands, 0.45, 0.55), first, second), 0.9, gloss=0.1)
 
 
-def checked(first: Colour, second: Colour, scale: float, rough: float = 0.4) -> Material:
+def checked(first: Colour, second: Colour, scale: float, rough: float = 0.7) -> Material:
     """A chessboard: tiles."""
     recipe = Recipe("checked")
     node = recipe.node("TexChecker", Vector=recipe.place((1, 1, 1), (0, 0, 0.0)), Scale=scale)
@@ -264,7 +267,13 @@ def bricks(first: Colour, second: Colour, joint: Colour, scale: float, wide: flo
 
 
 def blotched(
-    first: Colour, second: Colour, scale: float, rough: float = 1.0, *, ambient: float = 0.35, detail: float = 2.0
+    first: Colour,
+    second: Colour,
+    scale: float,
+    rough: float = 1.0,
+    *,
+    ambient: float = 0.55,
+    detail: float = 2.0,
 ) -> Material:
     """Two colours in soft patches: earth, lawn, snow, cloud, rust."""
     recipe = Recipe("blotched")
@@ -279,7 +288,9 @@ def water(rng: Rng, colour: Colour | None = None, *, clear: bool = False) -> Mat
     shade = colour or vary(rng, rng.uniform(0.5, 0.6), 0.6, 0.3)
     recipe = Recipe("water")
     if not clear:
-        return recipe.surface(shade, 0.06, ambient=0.3, gloss=0.8)
+        facing = recipe.node("LayerWeight", Blend=0.5).outputs["Facing"]
+        pale = tuple(0.45 + 0.5 * c for c in shade)  # as if it mirrored a sky: a mirror itself is all noise
+        return recipe.surface(recipe.blend(recipe.sharpen(facing, 0.35, 1.05), shade, pale), 0.8)
     through = recipe.node("BsdfTransparent", Color=hsv(0.54, 0.35, 0.95)).outputs[0]
     mirror = recipe.node("BsdfGlossy", Color=(0.9, 0.97, 1.0), Roughness=0.05).outputs[0]
     tint = recipe.node("Emission", Color=hsv(0.55, 0.4, 0.9), Strength=0.7).outputs[0]

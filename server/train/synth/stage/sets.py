@@ -76,8 +76,8 @@ def _lawn(stage: Stage) -> Material:
 
 @_ground("snow")
 def _snow(stage: Stage) -> Material:
-    white = hsv(0.58, stage.between(0.02, 0.08), 0.85)
-    return paint.blotched(white, hsv(0.6, 0.12, 0.7), stage.between(1, 2.5), ambient=0.3)
+    white = hsv(0.58, stage.between(0.02, 0.08), 0.62)
+    return paint.blotched(white, hsv(0.6, 0.14, 0.5), stage.between(1, 2.5), ambient=0.5)
 
 
 @_ground("gravel")
@@ -88,7 +88,7 @@ def _gravel(stage: Stage) -> Material:
 
 @_ground("sand")
 def _sand(stage: Stage) -> Material:
-    tan = paint.vary(stage.rng, 0.11, 0.4, 0.6)
+    tan = paint.vary(stage.rng, 0.1, 0.45, 0.38)
     return paint.blotched(tan, tuple(c * 0.8 for c in tan), stage.between(2, 6), detail=4)
 
 
@@ -118,32 +118,33 @@ def floor(stage: Stage, kind: str, *, wide: float = 60.0, clutter: bool = True) 
 
 
 def _strewn(stage: Stage, count: int, spread: float) -> np.ndarray:
-    """Places (n, 3) on the ground, densest about the middle."""
+    """Places (n, 3) on the ground, densest along x, where people walk."""
     places = np.zeros((count, 3))
-    places[:, :2] = stage.rng.uniform(-spread, spread, (count, 2)) * stage.rng.uniform(0.4, 1, (count, 1))
+    places[:, 0] = stage.rng.uniform(-2 * spread, 2 * spread, count)
+    places[:, 1] = stage.rng.uniform(-spread, spread, count) * stage.rng.uniform(0.4, 1, count)
     return places
 
 
 def _pebbles(stage: Stage) -> None:
     stones = shapes.lump(stage.rng, 0.3, 6)
     for tone in (0.18, 0.4):
-        places, sizes = _strewn(stage, 170, 3.0), stage.rng.uniform(0.07, 0.2, 170)
+        places, sizes = _strewn(stage, 240, 2.6), stage.rng.uniform(0.08, 0.22, 240)
         colour = paint.vary(stage.rng, 0.08, 0.1, tone)
         stage.put(
-            shapes.swarm(stones, places, sizes, stage.rng.uniform(0, 6, (170, 3))), paint.plain(colour, 0.95)
+            shapes.swarm(stones, places, sizes, stage.rng.uniform(0, 6, (240, 3))), paint.plain(colour, 0.95)
         )
 
 
 def _blades(stage: Stage) -> None:
     for tone in (0.16, 0.3):
-        count = 420
+        count = 750
         sizes = np.ones((count, 3)) * stage.rng.uniform(0.2, 0.5, (count, 1))
         turns = np.column_stack(
             [stage.rng.normal(0, 0.2, (count, 2)), stage.rng.uniform(0, 6.28, (count, 1))]
         )
         colour = paint.vary(stage.rng, 0.26, 0.8, tone)
         stage.put(
-            shapes.swarm(shapes.blade(0.2), _strewn(stage, count, 3.0), sizes, turns),
+            shapes.swarm(shapes.blade(0.2), _strewn(stage, count, 2.6), sizes, turns),
             paint.plain(colour, 0.9),
         )
 
@@ -151,7 +152,7 @@ def _blades(stage: Stage) -> None:
 def _drifts(stage: Stage) -> None:
     count = 16
     sizes = np.column_stack([stage.rng.uniform(0.4, 1.6, (count, 2)), stage.rng.uniform(0.05, 0.2, count)])
-    white = paint.plain(hsv(0.58, 0.04, 0.9), 1.0, ambient=0.3)
+    white = paint.plain(hsv(0.58, 0.04, 0.65), 1.0, ambient=0.5)
     places = _strewn(stage, count, 4.0)
     places[:, 1] += np.where(places[:, 1] > -0.7, 0.9, -0.6)  # not over the path
     stage.put(shapes.swarm(shapes.sphere(0.6, 14, 8), places, sizes), white)
@@ -163,8 +164,8 @@ _CLUTTER: dict[str, Callable[[Stage], None]] = {"gravel": _pebbles, "grass": _bl
 # Behind -----------------------------------------------------------------------------------------------
 
 
-def wall(stage: Stage, behind: float = 3.0, material: Material | None = None) -> Thing:
-    """An upright wall behind the middle: plain, brick, tiles or striped paper."""
+def wall(stage: Stage, behind: float = 3.0, material: Material | None = None, *, skew: float = 0.25) -> Thing:
+    """An upright wall behind the middle: plain, brick, tiles or striped paper; turned by up to ``skew``."""
     if material is None:
         shade = stage.backdrop_colour(0.35, 0.55)
         other = tuple(c * stage.between(0.6, 0.9) for c in shade)
@@ -177,7 +178,7 @@ def wall(stage: Stage, behind: float = 3.0, material: Material | None = None) ->
             material = paint.checked(shade, other, stage.between(0.7, 2))
         else:
             material = paint.plain(shade, 0.9)
-    turn = stage.between(-0.25, 0.25)
+    turn = stage.between(-skew, skew)
     return stage.put(shapes.sheet(80, 40), material, at=(0, behind, 0), turn=(np.pi / 2, 0, turn))
 
 
@@ -189,7 +190,9 @@ def horizon(stage: Stage, far: float = 25.0) -> None:
         if kind == "hills":
             colour = paint.vary(stage.rng, 0.3, 0.4, 0.2)
             shape = shapes.sphere(1.0, 16, 9)
-            stage.put(shape, paint.plain(colour, 1.0), at, size=(stage.between(4, 9), 3, stage.between(1.5, 4)))
+            stage.put(
+                shape, paint.plain(colour, 1.0), at, size=(stage.between(4, 9), 3, stage.between(1.5, 4))
+            )
         elif kind == "trees":
             shape = stage.pick(shapes.cylinder(0.5, 1, 8, top=0.02), shapes.sphere(0.6, 10, 7))
             colour = paint.vary(stage.rng, 0.3, 0.7, 0.12)

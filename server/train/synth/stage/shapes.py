@@ -175,7 +175,16 @@ def leaf(length: float = 1.0, width: float = 0.5) -> Shape:
 
 def drop(radius: float = 0.5) -> Shape:
     """A hanging drop, its tip up."""
-    profile = [(0.0, -1.0), (0.5, -0.86), (0.85, -0.5), (1.0, 0.0), (0.8, 0.5), (0.4, 1.1), (0.1, 1.7), (0, 2.0)]
+    profile = [
+        (0.0, -1.0),
+        (0.5, -0.86),
+        (0.85, -0.5),
+        (1.0, 0.0),
+        (0.8, 0.5),
+        (0.4, 1.1),
+        (0.1, 1.7),
+        (0, 2.0),
+    ]
     return lathe([(r * radius, z * radius) for r, z in profile], 12)
 
 

@@ -45,7 +45,7 @@ def roll(stage: Stage) -> None:
     _table(stage, stage.word("ground", "wood"))
     forward = np.array((np.cos(heading), np.sin(heading), 0.0))
     stage.look(
-        (0, 0, 0.35), 1.05, elevation=(18, 45), follow=lambda t: 0.75 * speed * (t - motion.middle()) * forward
+        (0, 0, 0.35), 0.9, elevation=(18, 45), follow=lambda t: 0.75 * speed * (t - motion.middle()) * forward
     )
 
 
@@ -54,9 +54,7 @@ def _rails(stage: Stage, heading: float) -> None:
     rail = paint.plain(paint.hsv(stage.between(0, 1), stage.between(0.2, 0.9), stage.between(0.3, 0.8)), 0.5)
     across = np.array((-np.sin(heading), np.cos(heading)))
     for side in (-1, 1):
-        stage.put(
-            shapes.box(30, 0.07, 0.13), rail, (*(across * 0.72 * side), 0.065), turn=(0, 0, heading)
-        )
+        stage.put(shapes.box(30, 0.07, 0.13), rail, (*(across * 0.72 * side), 0.065), turn=(0, 0, heading))
 
 
 def scrape(stage: Stage) -> None:
@@ -92,7 +90,7 @@ def whoosh(stage: Stage) -> None:
     """A stick, a blade or a ball on a rope is swung in an arc; streaks show how fast."""
     name = stage.word("object", "stick")
     arm, _ = hand(stage)
-    arm.location = (0, 0, 0.3)
+    arm.location, arm.rotation_euler = (0, 0, 0.3), (np.pi, 0, 0)
     swinger = stage.group(at=(0, -0.12, 0.3))
     _swung(stage, name, swinger)
     wide = 0.7 + 0.6 * stage.number("intensity")
@@ -113,7 +111,7 @@ def whoosh(stage: Stage) -> None:
     else:
         sets.indoors(stage, behind=stage.between(2, 4))
     sets.distract(stage, 1.8, 3.5, 0.5)
-    stage.look((0, 0, 0.95), 1.15, elevation=(0, 14), azimuth=(0, 30))
+    stage.look((0, 0, 1.05), 1.15, elevation=(0, 14), azimuth=(0, 30))
     for thing in (arm, swinger, trail, inner):
         thing.location[2] += 0.25
 
@@ -124,19 +122,20 @@ def _swung(stage: Stage, name: str, swinger: object) -> None:
         stage.put(shapes.rod(0.02, 6), rope, size=(1, 1, 1.0), parent=swinger)
         stage.put(shapes.sphere(0.2), paint.plastic(stage.rng), at=(0, 0, 1.1), parent=swinger)
     elif name == "blade":
-        steel = paint.metal(stage.rng, (0.8, 0.82, 0.85))
+        steel = paint.plain(paint.hsv(0.58, 0.05, stage.between(0.5, 0.8)), 0.6)
         stage.put(shapes.box(0.12, 0.03, 1.2), steel, at=(0, 0, 0.75), parent=swinger)
         stage.put(shapes.box(0.36, 0.08, 0.06), paint.metal(stage.rng), at=(0, 0, 0.14), parent=swinger)
     else:
-        stage.put(
-            shapes.rod(0.05, 10, top=0.035), paint.wood(stage.rng), size=(1, 1, 1.35), parent=swinger
-        )
+        stage.put(shapes.rod(0.05, 10, top=0.035), paint.wood(stage.rng), size=(1, 1, 1.35), parent=swinger)
 
 
 def _arc(inner: float) -> shapes.Shape:
     """A thin fan in x and z behind what swings, one unit from the pivot."""
     angles = np.linspace(0, -0.6, 8)
-    rims = [np.column_stack([np.sin(angles) * r, 0 * angles, np.cos(angles) * r]) for r in (1.3, 1.3 - inner - 0.3)]
+    rims = [
+        np.column_stack([np.sin(angles) * r, 0 * angles, np.cos(angles) * r])
+        for r in (1.3, 1.3 - inner - 0.3)
+    ]
     points = np.concatenate(rims)
     return shapes.Shape(points, tuple((i, i + 1, i + 9, i + 8) for i in range(7)))
 
@@ -229,11 +228,15 @@ def _doorway(stage: Stage, wide: float, high: float, small: bool) -> None:
         stage.put(shapes.box(0.16, 0.2, high + 0.1), frame, at=(x, 0.05, high / 2))
     stage.put(shapes.box(wide + 0.34, 0.2, 0.16), frame, at=(0, 0.05, high + 0.08))
     stage.put(
-        shapes.sheet(wide + 0.1, high).turned(x=np.pi / 2), paint.glow((0.01, 0.01, 0.015), 1.0), at=(0, 0.1, high / 2)
+        shapes.sheet(wide + 0.1, high).turned(x=np.pi / 2),
+        paint.glow((0.01, 0.01, 0.015), 1.0),
+        at=(0, 0.1, high / 2),
     )
     sets.floor(stage, stage.pick("wood", "stone", "carpet"), clutter=False)
     stage.put(
-        shapes.sheet(80, 40).turned(x=np.pi / 2), paint.plain(stage.backdrop_colour(0.3, 0.6), 0.9), at=(0, 0.16, 0)
+        shapes.sheet(80, 40).turned(x=np.pi / 2),
+        paint.plain(stage.backdrop_colour(0.3, 0.6), 0.9),
+        at=(0, 0.16, 0),
     )
     if small:
         stage.put(shapes.box(wide + 0.3, 0.6, 0.1), frame, at=(0, 0.1, -0.02))
@@ -249,7 +252,7 @@ def saw(stage: Stage) -> None:
     for x in (-0.5, 1.0):
         stage.put(shapes.box(0.25, 0.6, 0.7), paint.wood(stage.rng), at=(x, 0, 0.35))
     rider = stage.group()
-    steel = paint.metal(stage.rng, (0.75, 0.77, 0.8))
+    steel = paint.plain(paint.hsv(0.58, 0.05, stage.between(0.6, 0.9)), 0.6, ambient=1.0)
     stage.put(_saw_blade(), steel, parent=rider)
     grip = paint.pick_bright(stage.rng)
     stage.put(shapes.torus(0.16, 0.06, 14, 6).turned(y=np.pi / 2), grip, at=(0, -1.0, 0.28), parent=rider)
@@ -257,7 +260,9 @@ def saw(stage: Stage) -> None:
     arm.parent, arm.location = rider, (0, -1.05, 0.34)
     reach = 0.28 + 0.2 * stage.number("intensity")
     dust = stage.put(
-        shapes.swarm(shapes.box(), stage.rng.normal(0, 0.1, (60, 3)) * (1, 2, 3), stage.rng.uniform(0.012, 0.03, 60)),
+        shapes.swarm(
+            shapes.box(), stage.rng.normal(0, 0.1, (60, 3)) * (1, 2, 3), stage.rng.uniform(0.012, 0.03, 60)
+        ),
         paint.plain((0.75, 0.55, 0.3), 1.0),
     )
     heap = stage.put(shapes.sphere(0.5, 12, 7), paint.plain((0.7, 0.5, 0.27), 1.0), size=(0.5, 0.5, 0.12))
@@ -272,7 +277,7 @@ def saw(stage: Stage) -> None:
     stage.every(move)
     sets.indoors(stage)
     sets.distract(stage, 1.8)
-    stage.look((-0.35, -0.25, 0.8), 1.1, elevation=(14, 40), azimuth=(20, 60))
+    stage.look((-0.55, -0.2, 0.8), 1.1, elevation=(10, 32), azimuth=(48, 80), sides=(-1.0,))
 
 
 def _saw_blade() -> shapes.Shape:

@@ -30,7 +30,9 @@ def body(stage: Stage, name: str, material: str) -> Shape:
         "cup": _cup(),
         "plate": shapes.lathe([(0, -0.04), (0.3, -0.04), (0.6, 0.08), (0.62, 0.1), (0.3, 0.0), (0, 0.0)], 26),
         "pane": shapes.box(1.1, 0.05, 1.1),
-        "jar": shapes.lathe([(0, -0.5), (0.4, -0.5), None, (0.42, 0.3), (0.3, 0.42), (0.3, 0.55), (0.27, 0.55)]),
+        "jar": shapes.lathe(
+            [(0, -0.5), (0.4, -0.5), None, (0.42, 0.3), (0.3, 0.42), (0.3, 0.55), (0.27, 0.55)]
+        ),
     }
     shape = made.get(name, made["ball"])
     if rough and name != "ball":
@@ -43,7 +45,17 @@ def body(stage: Stage, name: str, material: str) -> Shape:
 
 def _bottle() -> Shape:
     return shapes.lathe(
-        [(0, -0.7), (0.28, -0.7), None, (0.28, 0.1), (0.1, 0.4), (0.1, 0.68), (0.13, 0.68), (0.13, 0.75), (0.08, 0.75)]
+        [
+            (0, -0.7),
+            (0.28, -0.7),
+            None,
+            (0.28, 0.1),
+            (0.1, 0.4),
+            (0.1, 0.68),
+            (0.13, 0.68),
+            (0.13, 0.75),
+            (0.08, 0.75),
+        ]
     )
 
 
@@ -62,11 +74,18 @@ def _studded(shape: Shape) -> Shape:
     return shapes.join(shape, *studs)
 
 
-def _tumble(stage: Stage, thing: Thing, shape: Shape, drop: float) -> None:
+# How it comes to lie: the angles about x and y end at a whole number of (first) plus (second).
+_LYING = {
+    **dict.fromkeys(("cone", "rod", "cylinder"), ((np.pi, np.pi / 2), (np.pi, np.pi / 2))),
+    **dict.fromkeys(("disc", "ring"), ((np.pi, 0.0), (np.pi, 0.0))),
+}
+
+
+def _tumble(stage: Stage, thing: Thing, shape: Shape, drop: float, name: str) -> None:
     """Let ``thing`` fall, bounce and tumble; its lowest point meets the ground at every hit."""
     hits = motion.times(stage.shot)
     pull = motion.gravity_for(hits, drop)
-    heading, run = stage.between(0, 6.28), stage.between(0.1, 0.45)
+    heading, run = stage.between(0, 6.28), stage.between(0.05, 0.3)
     start = stage.rng.uniform(-0.5, 0.5, 3) * (1, 1, 6)
     spin = stage.rng.normal(0, 1.0, 3) * (2.5, 2.5, 1.5)
 
@@ -76,7 +95,9 @@ def _tumble(stage: Stage, thing: Thing, shape: Shape, drop: float) -> None:
         turn = start + spin * way
         if motion.last_before(hits, t) >= len(hits) - 1:  # comes to lie: tips onto its nearest side
             calm = motion.fade(t, hits[-1], 0.25)
-            turn[:2] += (np.round(turn[:2] / (np.pi / 2)) * (np.pi / 2) - turn[:2]) * calm
+            for axis, (whole, plus) in enumerate(_LYING.get(name, ((np.pi / 2, 0.0), (np.pi / 2, 0.0)))):
+                lain = np.round((turn[axis] - plus) / whole) * whole + plus
+                turn[axis] += (lain - turn[axis]) * calm
         rest_on(thing, shape.points, tuple(turn), at, motion.fall_height(hits, t, drop, pull))
 
     stage.every(move)
@@ -87,14 +108,14 @@ def impact(stage: Stage, material: str) -> None:
     shape = body(stage, stage.word("object", "ball"), material)
     size = 0.8 + 0.55 * stage.number("size")
     thing = stage.put(shape, paint.by_name(material, stage.rng), size=size)
-    drop = stage.between(0.7, 1.1) + 0.7 * stage.number("speed")
-    _tumble(stage, thing, shape, drop)
+    drop = stage.between(0.5, 0.8) + 0.5 * stage.number("speed")
+    _tumble(stage, thing, shape, drop, stage.word("object", "ball"))
     sets.floor(stage, stage.word("ground", "wood"))
     if stage.chance(0.75):
         sets.wall(stage, stage.between(2.2, 4.0))
     sets.distract(stage)
     sets.daylight(stage)
-    stage.look((0, 0, 0.42 * (drop + size)), 0.55 * (drop + size))
+    stage.look((0, 0, 0.42 * (drop + size)), 0.5 * (drop + size))
 
 
 # Breaking -------------------------------------------------------------------------------------------
@@ -163,6 +184,9 @@ def hand(stage: Stage, skin: paint.Material | None = None) -> tuple[Thing, Thing
 
 
 SCENES = {
-    **{f"impact_{m}": partial(impact, material=m) for m in ("wood", "metal", "glass", "stone", "plastic", "rubber")},
+    **{
+        f"impact_{m}": partial(impact, material=m)
+        for m in ("wood", "metal", "glass", "stone", "plastic", "rubber")
+    },
     "glass_break": glass_break,
 }

@@ -34,9 +34,16 @@ def _songbird(stage: Stage) -> None:
     head.parent = bird
     stage.put(shapes.sphere(0.25, 14, 9), coat, parent=head)
     for y in (-0.19, 0.19):
-        stage.put(shapes.sphere(0.045, 8, 6), paint.plain((0.01, 0.01, 0.01), 0.05), at=(0.13, y, 0.06), parent=head)
+        stage.put(
+            shapes.sphere(0.045, 8, 6), paint.plain((0.01, 0.01, 0.01), 0.05), at=(0.13, y, 0.06), parent=head
+        )
     beak = paint.plain((0.75, 0.4, 0.05), 0.5)
-    halves = [stage.put(shapes.cylinder(0.07, 0.26, 8, top=0.0).turned(y=np.pi / 2), beak, at=(0.33, 0, z), parent=head) for z in (0.01, -0.03)]
+    halves = [
+        stage.put(
+            shapes.cylinder(0.07, 0.26, 8, top=0.0).turned(y=np.pi / 2), beak, at=(0.33, 0, z), parent=head
+        )
+        for z in (0.01, -0.03)
+    ]
     for y in (-0.1, 0.1):
         stretch(stage.put(shapes.rod(0.02, 6), beak, parent=bird), (0.02, y, -0.25), (0.05, y, -0.47))
 
@@ -61,9 +68,15 @@ def _branch(stage: Stage, bark: paint.Material) -> None:
     green = paint.plain(paint.vary(stage.rng, 0.27, 0.85, 0.25), 0.8)
     count = 34
     places = np.column_stack(
-        [stage.rng.uniform(-1.6, 1.6, count), stage.rng.normal(0.3, 0.2, count), stage.rng.uniform(0.1, 0.7, count)]
+        [
+            stage.rng.uniform(-1.6, 1.6, count),
+            stage.rng.normal(0.3, 0.2, count),
+            stage.rng.uniform(0.1, 0.7, count),
+        ]
     )
-    leaves = shapes.swarm(shapes.leaf(), places, stage.rng.uniform(0.15, 0.3, count), stage.rng.uniform(0, 6, (count, 3)))
+    leaves = shapes.swarm(
+        shapes.leaf(), places, stage.rng.uniform(0.15, 0.3, count), stage.rng.uniform(0, 6, (count, 3))
+    )
     stage.put(leaves, green)
 
 
@@ -82,7 +95,16 @@ def _garden(stage: Stage) -> None:
 def _wings(stage: Stage, coat: paint.Material) -> tuple[Thing, shapes.Shape]:
     """A bird from far: a spindle and two wings in one shape; the wings are its last six vertices."""
     body = shapes.sphere(0.5, 8, 5).moved(size=(0.9, 0.22, 0.2))
-    tips = np.array([(0.25, 0, 0.05), (-0.2, 0, 0.05), (-0.1, 0.95, 0.0), (0.25, 0, 0.05), (-0.2, 0, 0.05), (-0.1, -0.95, 0.0)])
+    tips = np.array(
+        [
+            (0.25, 0, 0.05),
+            (-0.2, 0, 0.05),
+            (-0.1, 0.95, 0.0),
+            (0.25, 0, 0.05),
+            (-0.2, 0, 0.05),
+            (-0.1, -0.95, 0.0),
+        ]
+    )
     shape = shapes.join(body, shapes.Shape(tips, ((0, 1, 2), (3, 5, 4))))
     return stage.put(shape, coat), shape
 
@@ -95,7 +117,10 @@ def _flock(stage: Stage) -> None:
     for _ in range(count):
         thing, shape = _wings(stage, shade)
         size = stage.between(0.35, 0.7)
-        thing.scale, thing.rotation_euler = (side * size, size, size), (stage.between(-0.3, 0.3), 0, side * 0.3)
+        thing.scale, thing.rotation_euler = (
+            (side * size, size, size),
+            (stage.between(-0.3, 0.3), 0, side * 0.3),
+        )
         at = stage.rng.normal(0, 1, 3) * (1.1, 0.8, 0.6) + (0, 0, 3)
         members.append((thing, shape, at, stage.between(0, 6)))
 
@@ -106,7 +131,9 @@ def _flock(stage: Stage) -> None:
             points[[-4, -1], 2] = 0.9 * flap
             points[[-4, -1], 1] = np.array((0.95, -0.95)) * np.cos(flap)
             reshape(thing, points)
-            thing.location = at + np.array((side * speed * (t - 1.28), 0.1 * np.sin(t + phase), 0.1 * np.sin(2 * t + phase)))
+            thing.location = at + np.array(
+                (side * speed * (t - 1.28), 0.1 * np.sin(t + phase), 0.1 * np.sin(2 * t + phase))
+            )
 
     stage.every(move)
     sets.outdoors(stage)

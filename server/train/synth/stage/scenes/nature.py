@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .. import materials as paint
@@ -29,8 +31,9 @@ def wind(stage: Stage) -> None:
     bend = (field.points[:, 2] / np.repeat(high, 5)) ** 2 * np.repeat(high, 5)
     root = np.repeat(places, 5, axis=0)
     half = count // 2 * 5
-    light, shade = paint.plain(paint.vary(stage.rng, *gold), 0.9), paint.plain(
-        paint.vary(stage.rng, gold[0], gold[1], gold[2] * 0.6), 0.9
+    light, shade = (
+        paint.plain(paint.vary(stage.rng, *gold), 0.9),
+        paint.plain(paint.vary(stage.rng, gold[0], gold[1], gold[2] * 0.6), 0.9),
     )
     sheaves = [
         stage.put(shapes.Shape(field.points[part], stalks), made)
@@ -51,7 +54,9 @@ def wind(stage: Stage) -> None:
     stage.look((0, 0.3, 0.85), 1.7, elevation=(2, 16), azimuth=(0, 20))
 
 
-def _halves(field: shapes.Shape, half: int, first: object, second: object) -> list[tuple[slice, object, tuple]]:
+def _halves(
+    field: shapes.Shape, half: int, first: object, second: object
+) -> list[tuple[slice, object, tuple]]:
     low = tuple(f for f in field.faces if f[0] < half)
     high = tuple(tuple(i - half for i in f) for f in field.faces if f[0] >= half)
     return [(slice(0, half), first, low), (slice(half, None), second, high)]
@@ -75,8 +80,8 @@ def _gap(stage: Stage, power: float) -> None:
     grey = stage.backdrop_colour(0.25, 0.4)
     made = paint.bricks(grey, tuple(c * 0.7 for c in grey), tuple(c * 0.3 for c in grey), 1.3, 0.5, 0.22)
     for side in (-1, 1):
-        turn = (np.pi / 2, 0, side * 1.35)
-        stage.put(shapes.sheet(9, 6), made, at=(side * 1.35, 1.5, 3.0), turn=turn)
+        high = stage.between(3, 7)
+        stage.put(shapes.box(3, 8, high), made, at=(side * stage.between(2.1, 2.5), 3.4, high / 2))
     sets.floor(stage, stage.pick("stone", "road"))
     sets.daylight(stage)
     stage.world((0.75, 0.8, 0.85), (0.6, 0.72, 0.9))
@@ -86,7 +91,11 @@ def _gap(stage: Stage, power: float) -> None:
     colours = paint.plain(stage.pick((0.8, 0.78, 0.7), (0.45, 0.2, 0.05), (0.55, 0.45, 0.1)), 0.9)
     flying = stage.put(scraps, colours)
     dust = stage.put(
-        shapes.swarm(shapes.box(), stage.rng.uniform((-1, -1.5, 0.1), (1, 3, 2.2), (40, 3)), np.ones((40, 3)) * (0.008, 0.5, 0.008)),
+        shapes.swarm(
+            shapes.box(),
+            stage.rng.uniform((-1, -1.5, 0.1), (1, 3, 2.2), (40, 3)),
+            np.ones((40, 3)) * (0.008, 0.5, 0.008),
+        ),
         paint.haze((0.9, 0.9, 0.85), 0.8, 0.9),
     )
     angles = stage.rng.uniform(0, 6, count)
@@ -101,7 +110,7 @@ def _gap(stage: Stage, power: float) -> None:
         dust.location = (0, -((speed * t) % 1.5), 0)
 
     stage.every(move)
-    stage.look((0, 0.6, 1.0), 1.35, elevation=(2, 14), azimuth=(0, 8))
+    stage.look((0, 0.2, 1.0), 1.45, elevation=(2, 14), azimuth=(0, 12))
 
 
 def leaves(stage: Stage) -> None:
@@ -117,7 +126,9 @@ def leaves(stage: Stage) -> None:
     else:
         ball = stage.rng.normal(0, 1, (count, 3))
         ball *= (stage.rng.uniform(0.6, 1, count) / np.linalg.norm(ball, axis=1))[:, None]
-        middle, wide = ((0, 0, 1.75), (1.1, 0.9, 0.85)) if name == "tree" else ((0, 0, 0.75), (1.2, 1.0, 0.75))
+        middle, wide = (
+            ((0, 0, 1.75), (1.1, 0.9, 0.85)) if name == "tree" else ((0, 0, 0.75), (1.2, 1.0, 0.75))
+        )
         centres = ball * wide + middle
     turns = stage.rng.uniform(0, 6.28, (count, 3))
     groups = []
@@ -134,7 +145,9 @@ def leaves(stage: Stage) -> None:
         gust = float(np.exp(-2.5 * part)) if stroke >= 0 else 0.1
         sway = 0.12 * gust * np.sin(6 * t) * (0 if dry else 1)
         for thing, cloud, middle, phase in groups:
-            shake = np.column_stack([np.sin(23 * t + phase), np.sin(19 * t + 2 * phase), np.abs(np.sin(17 * t + phase))])
+            shake = np.column_stack(
+                [np.sin(23 * t + phase), np.sin(19 * t + 2 * phase), np.abs(np.sin(17 * t + phase))]
+            )
             place = middle + shake * power * gust * (1, 1, 3.0 if dry else 0.7) + (sway, 0, 0)
             reshape(thing, cloud.points + np.repeat(place, 4, axis=0))
 
@@ -209,23 +222,33 @@ def _nozzle(stage: Stage, name: str, tip: np.ndarray, hue: paint.Colour, side: f
     holder = stage.group()
     holder.scale = (side, 1, 1)
     if name == "spray can":
-        can = [(0, -0.75), (0.19, -0.75), (0.19, 0.0), (0.1, 0.09), None, (0.07, 0.09), (0.07, 0.18), None, (0, 0.18)]
+        can = [
+            (0, -0.75),
+            (0.19, -0.75),
+            (0.19, 0.0),
+            (0.1, 0.09),
+            None,
+            (0.07, 0.09),
+            (0.07, 0.18),
+            None,
+            (0, 0.18),
+        ]
         stage.put(shapes.lathe(can), paint.plain(hue, 0.2), tip - (0.08, 0, 0.1), parent=holder)
         arm, _ = hand(stage)
         arm.parent, arm.location, arm.rotation_euler = holder, tuple(tip - (0.2, 0.05, 0.4)), (0, -1.9, 0)
     elif name == "hose":
         green = paint.plain(stage.pick((0.05, 0.3, 0.08), (0.6, 0.35, 0.02), (0.05, 0.1, 0.4)), 0.4)
         points = [tip, tip - (0.4, 0, 0.05), tip - (0.7, 0, 0.4), tip - (1.1, 0.1, 0.9)]
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in itertools.pairwise(points):
             stretch(stage.put(shapes.rod(0.07), green, parent=holder), start, end)
         nozzle = stage.put(shapes.rod(0.09, top=0.06), paint.metal(stage.rng, (0.8, 0.6, 0.2)), parent=holder)
         stretch(nozzle, tip - (0.3, 0, 0.02), tip)
     else:
         steel = paint.metal(stage.rng)
-        stretch(stage.put(shapes.rod(0.16), steel, parent=holder), tip - (0.4, 0, 2), tip + (-0.4, 0, 1.6))
+        stretch(stage.put(shapes.rod(0.16), steel, parent=holder), tip - (0.4, 0, 2), (*tip, -0.4, 0, 1.6))
         stretch(stage.put(shapes.rod(0.1), steel, parent=holder), tip - (0.4, 0, 0), tip)
         wheel = shapes.torus(0.2, 0.035, 16, 6).turned(x=np.pi / 2)
-        stage.put(wheel, paint.plain((0.6, 0.03, 0.02), 0.4), tip + (-0.4, -0.22, 0.45), parent=holder)
+        stage.put(wheel, paint.plain((0.6, 0.03, 0.02), 0.4), (*tip, -0.4, -0.22, 0.45), parent=holder)
 
 
 SCENES = {"wind": wind, "leaves": leaves, "spray": spray}

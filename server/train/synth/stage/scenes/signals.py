@@ -18,22 +18,25 @@ def clock(stage: Stage) -> None:
 
 def _wall_clock(stage: Stage) -> None:
     hits = motion.times(stage.shot)
-    face = paint.plain(stage.pick((0.9, 0.9, 0.86), (0.85, 0.78, 0.6), (0.05, 0.05, 0.06), (0.75, 0.85, 0.9)), 0.4)
-    ink = (0.8, 0.75, 0.6) if face.node_tree is None else (0.02, 0.02, 0.02)
-    dark = stage.chance(0.0)
+    dark = stage.chance(0.2)
+    face = paint.plain(
+        (0.03, 0.03, 0.04) if dark else stage.pick((0.7, 0.7, 0.66), (0.7, 0.6, 0.4), (0.5, 0.65, 0.7)), 0.6
+    )
     rim = stage.pick(paint.wood, paint.metal, paint.plastic)(stage.rng)
     standing = np.pi / 2
     stage.put(shapes.cylinder(0.8, 0.1, 30).turned(x=standing), face, at=(0, 0, 1))
     ring = shapes.torus(0.82, 0.08, 30, 8).turned(x=standing)
     stage.put(ring, rim, at=(0, -0.03, 1))
-    black = paint.plain(ink if not dark else (0.9, 0.9, 0.9), 0.6)
+    black = paint.plain((0.8, 0.8, 0.75) if dark else (0.02, 0.02, 0.02), 0.6)
     for n in range(12):
         angle = n * np.pi / 6
         mark = shapes.box(0.05, 0.02, 0.16 if n % 3 == 0 else 0.09).moved((0, 0, 0.64)).turned(y=angle)
         stage.put(mark, black, at=(0, -0.06, 1))
     hands = []
     for length, thick in ((0.42, 0.07), (0.6, 0.045)):
-        pointer = stage.put(shapes.box(thick, 0.02, length).moved((0, 0, length / 2)), black, at=(0, -0.08, 1))
+        pointer = stage.put(
+            shapes.box(thick, 0.02, length).moved((0, 0, length / 2)), black, at=(0, -0.08, 1)
+        )
         pointer.rotation_euler = (0, stage.between(0, 6.28), 0)
         hands.append(pointer)
     red = paint.plain((0.7, 0.02, 0.02), 0.4)
@@ -50,9 +53,11 @@ def _wall_clock(stage: Stage) -> None:
 
     stage.every(move)
     sets.floor(stage, "wood", clutter=False).location[2] = -2.0
-    sets.wall(stage, 0.08)
+    sets.wall(stage, 0.06, skew=0.0)
     sets.daylight(stage)
-    stage.look((0, 0, 0.75 if pendulum else 1.0), 1.35 if pendulum else 1.0, elevation=(-14, 14), azimuth=(0, 34))
+    stage.look(
+        (0, 0, 0.75 if pendulum else 1.0), 1.35 if pendulum else 1.0, elevation=(-14, 14), azimuth=(0, 34)
+    )
 
 
 def _pendulum(stage: Stage) -> Thing:
@@ -78,13 +83,18 @@ def _metronome(stage: Stage) -> None:
     hits = motion.times(stage.shot)
     wood = paint.wood(stage.rng)
     stage.put(shapes.cylinder(0.62, 1.5, 4, top=0.2).turned(z=np.pi / 4), wood, at=(0, 0, 0.75))
-    pale = paint.plain((0.85, 0.8, 0.65), 0.6)
-    face = shapes.Shape(np.array([(-0.3, -0.44, 0.2), (0.3, -0.44, 0.2), (0.11, -0.2, 1.35), (-0.11, -0.2, 1.35)]), ((0, 1, 2, 3),))
+    pale = paint.plain((0.6, 0.52, 0.38), 0.6)
+    face = shapes.Shape(
+        np.array([(-0.3, -0.44, 0.2), (0.3, -0.44, 0.2), (0.11, -0.2, 1.35), (-0.11, -0.2, 1.35)]),
+        ((0, 1, 2, 3),),
+    )
     stage.put(face, pale)
     arm = stage.group(at=(0, -0.5, 0.25))
     stage.put(shapes.box(0.03, 0.02, 1.3), paint.metal(stage.rng), at=(0, 0, 0.65), parent=arm)
     weight = shapes.box(0.17, 0.06, 0.13)
-    stage.put(weight, paint.metal(stage.rng, (0.8, 0.6, 0.2)), at=(0, -0.02, stage.between(0.7, 1.15)), parent=arm)
+    stage.put(
+        weight, paint.metal(stage.rng, (0.8, 0.6, 0.2)), at=(0, -0.02, stage.between(0.7, 1.15)), parent=arm
+    )
     wide = stage.between(0.4, 0.6)
     stage.every(lambda t: setattr(arm, "rotation_euler", (-0.12, wide * _sway(hits, t), 0)))
     sets.indoors(stage, "wood")
@@ -94,7 +104,16 @@ def _metronome(stage: Stage) -> None:
 
 # Bells --------------------------------------------------------------------------------------------------
 
-_BELL = [(0.02, 0.95), (0.16, 0.92), (0.28, 0.78), (0.33, 0.5), (0.42, 0.2), (0.6, 0.0), (0.56, -0.02), (0.36, 0.2)]
+_BELL = [
+    (0.02, 0.95),
+    (0.16, 0.92),
+    (0.28, 0.78),
+    (0.33, 0.5),
+    (0.42, 0.2),
+    (0.6, 0.0),
+    (0.56, -0.02),
+    (0.36, 0.2),
+]
 
 
 def bell(stage: Stage) -> None:
@@ -160,7 +179,9 @@ def _bowl(stage: Stage) -> None:
     mallet = stage.group(at=(1.35, -0.1, 1.05))
     felt = paint.cloth(stage.rng, paint.hsv(stage.between(0, 1), 0.7, 0.5), stripes=False)
     stage.put(shapes.cylinder(0.13, 0.26, 12).turned(y=np.pi / 2), felt, at=(-0.6, 0, -0.35), parent=mallet)
-    stretch(stage.put(shapes.rod(0.04), paint.wood(stage.rng), parent=mallet), (-0.6, 0, -0.35), (0.1, 0, 0.05))
+    stretch(
+        stage.put(shapes.rod(0.04), paint.wood(stage.rng), parent=mallet), (-0.6, 0, -0.35), (0.1, 0, 0.05)
+    )
     arm, _ = hand(stage)
     arm.parent, arm.location = mallet, (0, 0, 0.05)
 
@@ -183,7 +204,7 @@ def _bowl(stage: Stage) -> None:
 def alarm(stage: Stage) -> None:
     """A red lamp flashes with every stroke: a siren on a wall, or a beeping box."""
     siren = stage.word("object", "siren") == "siren"
-    red = paint.hsv(stage.pick(0.0, 0.0, 0.02, 0.98), 1.0, 1.0)
+    red = paint.hsv(stage.pick(0.0, 0.0, 0.01, 0.03), 1.0, 1.0)
     lamp_glass = paint.glow(red, 1.0)
     light = next(n for n in lamp_glass.node_tree.nodes if n.type == "EMISSION").inputs["Strength"]
     if siren:
@@ -198,7 +219,11 @@ def alarm(stage: Stage) -> None:
         stage.put(shapes.box(1.3, 0.35, 0.85), case, at=(0, 0, 0.9))
         stage.put(shapes.sphere(0.2), lamp_glass, at=(0, -0.14, 1.1))
         for n in range(5):
-            stage.put(shapes.box(0.8, 0.02, 0.03), paint.plain((0.02, 0.02, 0.02), 0.8), at=(0, -0.18, 0.58 + 0.07 * n))
+            stage.put(
+                shapes.box(0.8, 0.02, 0.03),
+                paint.plain((0.02, 0.02, 0.02), 0.8),
+                at=(0, -0.18, 0.58 + 0.07 * n),
+            )
     beam = stage.put(shapes.star(7, 0.3), paint.haze(red, 0.5, 1.5), at=(0, -0.5, 1.1), size=0.8)
     lamp = stage.lamp("POINT", 0.0, (0, -0.9, 1.15), red)
     full = stage.between(80, 180)
@@ -234,7 +259,12 @@ def typewriter(stage: Stage) -> None:
             lift = 0.06 * row if old else 0.0
             at = (-0.72 + 0.135 * column + 0.04 * row, -0.55 + 0.145 * row, 0.28 + lift if old else 0.13)
             keys.append((stage.put(round_key if old else square, cap, at), at))
-    keys.append((stage.put(shapes.box(0.8, 0.1, 0.05), cap, (0, -0.7, 0.24 if old else 0.13)), (0, -0.7, 0.24 if old else 0.13)))
+    keys.append(
+        (
+            stage.put(shapes.box(0.8, 0.1, 0.05), cap, (0, -0.7, 0.24 if old else 0.13)),
+            (0, -0.7, 0.24 if old else 0.13),
+        )
+    )
     carriage = (_old_machine if old else _screen)(stage)
     struck = stage.rng.integers(0, len(keys), len(hits))
     skin = paint.plain(paint.hsv(0.065, stage.between(0.3, 0.6), stage.between(0.25, 0.75)), 0.7)
@@ -268,7 +298,9 @@ def _finger(stage: Stage, skin: paint.Material) -> Thing:
     return carrier
 
 
-def _type(finger: Thing, side: int, hits: tuple[float, ...], struck: np.ndarray, keys: list, t: float) -> None:
+def _type(
+    finger: Thing, side: int, hits: tuple[float, ...], struck: np.ndarray, keys: list, t: float
+) -> None:
     """The finger of one hand, over the key of its next or last hit, and down on it at the hit."""
     mine = [n for n in range(len(hits)) if n % 2 == side]
     if not mine:
@@ -281,9 +313,21 @@ def _type(finger: Thing, side: int, hits: tuple[float, ...], struck: np.ndarray,
 
 
 def _old_machine(stage: Stage) -> Thing:
-    coat = paint.plain(paint.hsv(stage.pick(0.0, 0.35, 0.58, 0.5), stage.pick(0.1, 0.8), stage.between(0.04, 0.4)), 0.25)
+    coat = paint.plain(
+        paint.hsv(stage.pick(0.0, 0.35, 0.58, 0.5), stage.pick(0.1, 0.8), stage.between(0.04, 0.4)), 0.25
+    )
     side = shapes.Shape(
-        np.array([(-0.95, -0.85, 0), (-0.95, -0.85, 0.16), (-0.95, 0.1, 0.42), (-0.95, 0.25, 0.7), (-0.95, 0.75, 0.7), (-0.95, 0.75, 0)]), ()
+        np.array(
+            [
+                (-0.95, -0.85, 0),
+                (-0.95, -0.85, 0.16),
+                (-0.95, 0.1, 0.42),
+                (-0.95, 0.25, 0.7),
+                (-0.95, 0.75, 0.7),
+                (-0.95, 0.75, 0),
+            ]
+        ),
+        (),
     )
     count = len(side.points)
     points = np.concatenate([side.points, side.points * (-1, 1, 1)])
@@ -293,11 +337,23 @@ def _old_machine(stage: Stage) -> Thing:
     black = paint.plain((0.02, 0.02, 0.02), 0.5)
     stage.put(shapes.cylinder(0.11, 1.7, 14).turned(y=np.pi / 2), black, parent=carriage)
     for x in (-0.9, 0.9):
-        stage.put(shapes.cylinder(0.13, 0.08, 12).turned(y=np.pi / 2), paint.metal(stage.rng), at=(x, 0, 0), parent=carriage)
-    stage.put(shapes.sheet(1.1, 0.75).turned(x=1.35), paint.plain((0.9, 0.9, 0.87), 0.9), at=(0, 0.05, 0.4), parent=carriage)
+        stage.put(
+            shapes.cylinder(0.13, 0.08, 12).turned(y=np.pi / 2),
+            paint.metal(stage.rng),
+            at=(x, 0, 0),
+            parent=carriage,
+        )
+    stage.put(
+        shapes.sheet(1.1, 0.75).turned(x=1.35),
+        paint.plain((0.9, 0.9, 0.87), 0.9),
+        at=(0, 0.05, 0.4),
+        parent=carriage,
+    )
     for n in range(3):
         line = shapes.box(0.8, 0.01, 0.03)
-        stage.put(line, black, at=(-0.05, -0.03 + 0.02 * n, 0.3 + 0.12 * n), turn=(-0.22, 0, 0), parent=carriage)
+        stage.put(
+            line, black, at=(-0.05, -0.03 + 0.02 * n, 0.3 + 0.12 * n), turn=(-0.22, 0, 0), parent=carriage
+        )
     return carriage
 
 
@@ -305,7 +361,11 @@ def _screen(stage: Stage) -> None:
     coat = paint.plain(stage.pick((0.03, 0.03, 0.03), (0.75, 0.74, 0.68), (0.45, 0.46, 0.48)), 0.4)
     stage.put(shapes.box(1.75, 0.85, 0.1), coat, at=(0, -0.38, 0.06))
     stage.put(shapes.box(1.7, 0.08, 1.1), coat, at=(0, 0.55, 0.85))
-    stage.put(shapes.sheet(1.55, 0.95).turned(x=np.pi / 2), paint.glow(paint.hsv(stage.between(0.4, 0.7), 0.7, 0.3), 1.0), at=(0, 0.5, 0.85))
+    stage.put(
+        shapes.sheet(1.55, 0.95).turned(x=np.pi / 2),
+        paint.glow(paint.hsv(stage.between(0.4, 0.7), 0.7, 0.3), 1.0),
+        at=(0, 0.5, 0.85),
+    )
     bright = paint.glow((0.8, 0.95, 0.85), 1.0)
     for n in range(6):
         long = stage.between(0.3, 1.2)

@@ -35,7 +35,10 @@ def shoe(stage: Stage, kind: str) -> tuple[list[tuple[Shape, paint.Material]], f
         bright = paint.plain(paint.hsv(stage.between(0, 1), stage.between(0.5, 1), 0.7), 0.8)
         tongue = shapes.sphere(0.2, 10, 7).moved((-0.12, 0, 0.3))
         return [(shapes.join(upper, tongue), bright), (sole, paint.plain((0.8, 0.8, 0.8), 0.8))], 0.34
-    return [(shapes.join(upper, shapes.cylinder(0.16, 0.2, 12).moved((-0.2, 0, 0.25))), dark), (sole, dark)], 0.3
+    return [
+        (shapes.join(upper, shapes.cylinder(0.16, 0.2, 12).moved((-0.2, 0, 0.25))), dark),
+        (sole, dark),
+    ], 0.3
 
 
 def _legs(stage: Stage, kind: str) -> list[tuple[Thing, Thing, float]]:
@@ -60,12 +63,14 @@ def walk(stage: Stage, ground: str) -> None:
     stride = 0.7 + 0.6 * stage.number("speed")
     gap = float(np.mean(np.diff(hits))) if len(hits) > 1 else 0.5
     legs = _legs(stage, stage.word("object", "shoes"))
-    heading = stage.pick(-1.0, 1.0) * stage.between(0.15, 1.0) + stage.pick(0.0, np.pi)
+    heading = stage.pick(0.0, np.pi) + stage.between(-0.3, 0.3)
     ahead, aside = np.array((np.cos(heading), np.sin(heading))), np.array((-np.sin(heading), np.cos(heading)))
     lift = stage.between(0.22, 0.4)
 
     def middle(t: float) -> np.ndarray:
-        way = stride * (np.interp(t, hits, np.arange(len(hits))) if len(hits) > 1 else 0.0)
+        way = stride * (
+            -0.5 * (len(hits) - 1) + np.interp(t, hits, np.arange(len(hits))) if len(hits) > 1 else 0.0
+        )
         return np.array((*(ahead * way), 0.0))
 
     def move(t: float) -> None:
@@ -75,18 +80,18 @@ def walk(stage: Stage, ground: str) -> None:
             way, height, part = (
                 motion.foot(lands, 1.7 * gap, t, stride=2 * stride, lift=lift) if lands else (0.0, 0.0, 0.0)
             )
-            spot = ahead * (way + side * stride) + aside * (0.2 * (1 if side else -1))
+            spot = ahead * (way + (side - 0.5 * (len(hits) - 1)) * stride) + aside * (
+                0.2 * (1 if side else -1)
+            )
             carrier.location = (*spot, height)
             tilt = 0.7 * np.sin(np.pi * 2 * min(part, 1.0)) if height > 0 else 0.0
             carrier.rotation_euler = (0, tilt, heading)
             foot_at = np.array((*spot, height + ankle * 0.8)) - np.array((*(ahead * 0.18), 0))
-            stretch(leg, foot_at, hip + (*(aside * (0.16 if side else -0.16)), 2.5))
+            stretch(leg, foot_at, (*hip, *(aside * (0.16 if side else -0.16)), 2.5))
 
     stage.every(move)
     _street(stage, ground)
-    stage.look(
-        (0, 0, 0.62), stage.between(0.95, 1.35), elevation=(8, 34), azimuth=(0, 65), follow=middle
-    )
+    stage.look((0, 0, 0.62), stage.between(0.95, 1.35), elevation=(8, 34), azimuth=(0, 65), follow=middle)
 
 
 def _street(stage: Stage, ground: str) -> None:
@@ -94,9 +99,11 @@ def _street(stage: Stage, ground: str) -> None:
     if ground in {"gravel", "snow", "grass"}:
         sets.horizon(stage, 16)
     else:
-        sets.wall(stage, stage.between(3.0, 5.0))
+        sets.wall(stage, stage.between(4.0, 6.0))
     sets.distract(stage, 2.0, 4.0, 0.6)
     sets.daylight(stage)
 
 
-SCENES = {f"steps_{g}": partial(walk, ground=g) for g in ("wood", "stone", "metal", "gravel", "snow", "grass")}
+SCENES = {
+    f"steps_{g}": partial(walk, ground=g) for g in ("wood", "stone", "metal", "gravel", "snow", "grass")
+}

@@ -67,7 +67,7 @@ def _basin(stage: Stage, top: float) -> None:
     stretch(lip, (0, 0, top + 0.4), (0, 0, top + 0.16))
     cross = stage.put(shapes.box(0.45, 0.1, 0.08), steel, at=(0, 0.75, top + 0.5))
     cross.rotation_euler = (0, 0, stage.between(0, 3))
-    tiles = paint.checked(stage.backdrop_colour(0.4, 0.8), (0.7, 0.7, 0.7), stage.between(1.5, 3), 0.2)
+    tiles = paint.checked(stage.backdrop_colour(0.4, 0.8), (0.7, 0.7, 0.7), stage.between(1.5, 3))
     sets.floor(stage, "plain", clutter=False).location[2] = -0.2
     sets.wall(stage, 1.5, tiles)
     sets.daylight(stage)
@@ -106,7 +106,9 @@ def pour(stage: Stage) -> None:
     name, wide = stage.word("object", "glass"), 0.55 + 0.35 * stage.number("size")
     high = {"bucket": 0.75, "bottle": 1.0}.get(name, 0.85)
     drink = paint.plain(
-        stage.pick((0.1, 0.35, 0.6), (0.55, 0.3, 0.03), (0.4, 0.02, 0.05), (0.75, 0.7, 0.6), (0.5, 0.75, 0.9)),
+        stage.pick(
+            (0.1, 0.35, 0.6), (0.55, 0.3, 0.03), (0.4, 0.02, 0.05), (0.75, 0.7, 0.6), (0.5, 0.75, 0.9)
+        ),
         0.1,
         ambient=0.5,
     )
@@ -114,35 +116,47 @@ def pour(stage: Stage) -> None:
     filling = stage.put(shapes.cylinder(0.5, 1.0).moved((0, 0, 0.5)), drink)
     flow = stage.put(shapes.rod(0.055, 10, top=0.08), drink)
     jug, tilt = _jug(stage, drink)
-    mouth = np.array((-0.16, 0.0, high + 0.55))
     side = stage.pick(-1.0, 1.0)
-    jug.location = (side * 0.95, 0, high + 0.95)
-    jug.rotation_euler = (0, -side * tilt, 0 if side > 0 else np.pi)
-    jug.rotation_euler = (0, -tilt, 0) if side > 0 else (0, tilt, np.pi)
+    jug.location = (side * 0.6, 0, high + 0.62)
+    jug.rotation_euler = (0, -tilt, 0 if side > 0 else np.pi)
     start = stage.between(0.05, 0.3)
 
     def move(t: float) -> None:
         level = high * min(start + 0.25 * t, 0.85)
         filling.scale = (wide * 0.82, wide * 0.82, level)
         shake = 0.02 * np.sin(17 * t)
-        stretch(flow, (0.02 * side + shake, 0, level), (side * 0.12, 0, mouth[2] - 0.02))
+        stretch(flow, (0.04 * side + shake, 0, level), (side * 0.13, 0, high + 0.5))
 
     stage.every(move)
     sets.indoors(stage)
     sets.distract(stage, 1.2, 2.5)
-    stage.look((side * 0.25, 0, 0.95), 1.15, elevation=(6, 26), azimuth=(0, 35))
+    stage.look((side * 0.25, 0, 0.9), 1.15, elevation=(6, 26), azimuth=(0, 35))
 
 
 def _vessel(stage: Stage, name: str, wide: float, high: float) -> None:
     radius = wide / 2
     if name == "bucket":
         made = stage.pick(paint.plastic, paint.metal)(stage.rng)
-        profile = [(radius * 0.8, 0.0), (radius * 1.15, high), None, (radius * 1.22, high), (radius * 1.22, high - 0.06)]
+        profile = [
+            (radius * 0.8, 0.0),
+            (radius * 1.15, high),
+            None,
+            (radius * 1.22, high),
+            (radius * 1.22, high - 0.06),
+        ]
         stage.put(shapes.lathe(profile), made)
         loop = shapes.torus(radius * 1.15, 0.02, 24, 5).turned(x=1.0)
         stage.put(loop, paint.metal(stage.rng), at=(0, 0, high - 0.1))
     elif name == "bottle":
-        neck = [(0, 0), (radius, 0), None, (radius, high * 0.6), (0.12, high * 0.85), (0.12, high), (0.15, high)]
+        neck = [
+            (0, 0),
+            (radius, 0),
+            None,
+            (radius, high * 0.6),
+            (0.12, high * 0.85),
+            (0.12, high),
+            (0.15, high),
+        ]
         stage.put(shapes.lathe(neck), paint.glass(stage.rng, paint.hsv(stage.pick(0.3, 0.1, 0.5), 0.5, 0.9)))
     else:
         profile = [(0, 0), (radius * 0.85, 0), None, (radius, high), (radius * 0.96, high)]
@@ -234,7 +248,9 @@ def stream(stage: Stage) -> None:
         across = np.abs(x - middle(y))
         return np.clip((across - half) * 0.7, -0.2, 0.5) + 0.04 * np.sin(5 * x) * np.sin(4 * y)
 
-    stage.put(shapes.sheet(14, 16, 70, 70, height), sets.GROUNDS[stage.pick("grass", "grass", "earth")](stage))
+    stage.put(
+        shapes.sheet(14, 16, 70, 70, height), sets.GROUNDS[stage.pick("grass", "grass", "earth")](stage)
+    )
     bed = shapes.sheet(9, 16, 60, 90, lambda x, y: 0 * x)
     flow = stage.put(bed, paint.water(stage.rng))
     x, y = bed.points[:, 0], bed.points[:, 1]
@@ -242,7 +258,9 @@ def stream(stage: Stage) -> None:
     count = 60
     rows = np.column_stack([stage.rng.uniform(-half, half, count), stage.rng.uniform(-4, 5, count)])
     flecks = shapes.swarm(
-        shapes.sphere(1.0, 6, 4), np.zeros((count, 3)), stage.rng.uniform(0.03, 0.1, (count, 3)) * (0.7, 4.0, 0.3)
+        shapes.sphere(1.0, 6, 4),
+        np.zeros((count, 3)),
+        stage.rng.uniform(0.03, 0.1, (count, 3)) * (0.7, 4.0, 0.3),
     )
     white, each = stage.put(flecks, foam), len(flecks.points) // count
 
@@ -300,10 +318,16 @@ def _puddles(stage: Stage) -> None:
     for _ in range(5):
         at = (stage.between(-1.5, 1.5), stage.between(-1, 1.5), 0.004)
         wet = paint.plain((0.12, 0.15, 0.18), 0.03)
-        stage.put(shapes.cylinder(0.5, 0.01, 22), wet, at, size=(stage.between(0.6, 1.6), stage.between(0.5, 1), 1))
+        stage.put(
+            shapes.cylinder(0.5, 0.01, 22), wet, at, size=(stage.between(0.6, 1.6), stage.between(0.5, 1), 1)
+        )
     sets.horizon(stage, 9)
     if stage.chance(0.5):
-        stage.put(shapes.sphere(0.8, 20, 11).moved((0, 0, 0), (1, 1, 0.6)), paint.pick_bright(stage.rng), (0, 0.8, 1.3))
+        stage.put(
+            shapes.sphere(0.8, 20, 11).moved((0, 0, 0), (1, 1, 0.6)),
+            paint.pick_bright(stage.rng),
+            (0, 0.8, 1.3),
+        )
         stretch(stage.put(shapes.rod(0.03), paint.metal(stage.rng)), (0, 0.8, 0), (0, 0.8, 1.4))
 
 
@@ -339,7 +363,7 @@ def waves(stage: Stage) -> None:
     surface = stage.put(sea, paint.water(stage.rng))
     x, y = sea.points[:, 0], sea.points[:, 1]
     foam_sheet = shapes.sheet(16, 1.0, 60, 8, lambda x, y: 0 * x)
-    foam = stage.put(foam_sheet, paint.plain((0.9, 0.93, 0.95), 0.7, ambient=0.5))
+    foam = stage.put(foam_sheet, paint.plain((0.6, 0.63, 0.65), 0.7, ambient=0.5))
     fx, fy = foam_sheet.points[:, 0], foam_sheet.points[:, 1]
     tall = 0.22 + 0.35 * stage.number("intensity")
     at, every = stage.number("at", 0.3), stage.number("every", 2.0)
@@ -350,20 +374,26 @@ def waves(stage: Stage) -> None:
         front = -0.3 + 4.0 * (1 - part)
         crest = tall * (0.4 + 0.6 * part) * np.exp(-(((y - front - 0.2 * np.sin(wobble[0] * x)) / 0.35) ** 2))
         next_one = tall * 0.5 * np.exp(-(((y - front - 4.0) / 0.6) ** 2))
-        reshape(surface, np.column_stack([x, y, crest + next_one + 0.03 * np.sin(3 * y + 2 * t) + 0.05 * y - 0.05]))
+        reshape(surface, np.column_stack([x, y, crest + next_one + 0.03 * np.sin(3 * y + 2 * t)]))
         wash = -0.3 - 0.9 * np.sin(np.pi * min(part * 1.6, 1.0)) * (0.7 + 0.3 * np.sin(wobble[1] * fx))
-        wide = 0.35 + 0.6 * np.sin(np.pi * part)
+        wide = 0.2 + 0.4 * np.sin(np.pi * part)
         edge = np.where(fy > 0, 0.12 * np.sin(7 * fx + t), 0.1 * np.sin(5 * fx))
-        reshape(foam, np.column_stack([fx, wash + fy * wide + edge, 0.06 + 0.02 * np.sin(11 * fx) + 0.03 * (fy + wash)]))
+        reshape(
+            foam,
+            np.column_stack(
+                [fx, wash + fy * wide + edge, 0.05 + 0.02 * np.sin(11 * fx) - 0.045 * (fy + wash)]
+            ),
+        )
 
     stage.every(move)
-    sets.floor(stage, "sand", clutter=False).rotation_euler = (0.045, 0, 0)
+    sets.floor(stage, "sand", clutter=False).rotation_euler = (-0.045, 0, 0)
+    stage.put(shapes.sheet(80, 60), paint.water(stage.rng), at=(0, 31, -0.06))
     if rocky:
         _cliffs(stage, tall)
     sets.daylight(stage)
     blue = paint.hsv(stage.between(0.53, 0.6), stage.between(0.1, 0.5), 0.9)
     stage.world(paint.hsv(0.57, 0.1, 0.9), blue)
-    stage.look((0, 0.8, 0.1), 2.0, elevation=(10, 30), azimuth=(0, 40))
+    stage.look((0, 0.7, 0.2), 1.8, elevation=(8, 24), azimuth=(0, 35))
 
 
 def _cliffs(stage: Stage, tall: float) -> None:
@@ -373,7 +403,9 @@ def _cliffs(stage: Stage, tall: float) -> None:
         stage.put(shapes.lump(stage.rng, 0.3), rock, at, size=stage.between(0.5, 1.1))
     at, every = stage.number("at", 0.3), stage.number("every", 2.0)
     spray = shapes.swarm(
-        shapes.sphere(1, 6, 4), stage.rng.normal(0, 1, (90, 3)) * (1.4, 0.25, 0.35), stage.rng.uniform(0.02, 0.09, 90)
+        shapes.sphere(1, 6, 4),
+        stage.rng.normal(0, 1, (90, 3)) * (1.4, 0.25, 0.35),
+        stage.rng.uniform(0.02, 0.09, 90),
     )
     cloud = stage.put(spray, paint.plain((0.92, 0.95, 0.97), 0.7, ambient=0.5))
 

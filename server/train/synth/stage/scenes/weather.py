@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .. import materials as paint
@@ -93,7 +95,9 @@ def _chimney(stage: Stage) -> None:
     for x in (-1.25, 1.25):
         stage.put(shapes.box(0.5, 1.0, 1.8), brick, at=(x, 0.3, 0.9))
     stage.put(shapes.box(3.0, 1.0, 0.6), brick, at=(0, 0.3, 1.9))
-    stage.put(shapes.sheet(2.2, 2.0).turned(x=np.pi / 2), paint.plain((0.03, 0.025, 0.02), 1.0), at=(0, 0.7, 0.9))
+    stage.put(
+        shapes.sheet(2.2, 2.0).turned(x=np.pi / 2), paint.plain((0.03, 0.025, 0.02), 1.0), at=(0, 0.7, 0.9)
+    )
     stage.put(shapes.box(3.4, 1.2, 0.12), paint.wood(stage.rng), at=(0, 0.25, 2.2))
     sets.dim(sets.wall(stage, 0.9).data.materials[0], 0.4)
 
@@ -145,7 +149,9 @@ def thunder(stage: Stage) -> None:
     shade = paint.plain((0.015, 0.015, 0.02), 1.0)
     for _ in range(int(stage.rng.integers(4, 10))):
         high = stage.between(0.4, 1.5)
-        shape = stage.pick(shapes.cylinder(0.35, 1, 8, top=0.02), shapes.box(0.8, 0.8, 1), shapes.sphere(0.5, 10, 7))
+        shape = stage.pick(
+            shapes.cylinder(0.35, 1, 8, top=0.02), shapes.box(0.8, 0.8, 1), shapes.sphere(0.5, 10, 7)
+        )
         stage.put(shape, shade, (stage.between(-5, 5), stage.between(6, 9), high / 2), size=high)
     stage.lamp("SUN", 0.35, (0.3, -0.4, 1), (0.7, 0.75, 1), size=1.0)
     stage.look((0, 7.5, 2.7), 3.2, elevation=(-8, 1), azimuth=(0, 8))
@@ -158,9 +164,11 @@ def _bolt(stage: Stage, x: float) -> Thing:
     def line(start: np.ndarray, end: np.ndarray, thick: float, bends: int) -> None:
         points = np.linspace(start, end, bends)
         points[1:-1] += stage.rng.normal(0, 0.28, (bends - 2, 3)) * (1, 0.1, 0.2)
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in itertools.pairwise(points):
             across = np.array((thick, 0, 0))
-            parts.append(shapes.Shape(np.array([a - across, a + across, b + across, b - across]), ((0, 1, 2, 3),)))
+            parts.append(
+                shapes.Shape(np.array([a - across, a + across, b + across, b - across]), ((0, 1, 2, 3),))
+            )
         if thick > 0.03:
             for _ in range(3):
                 fork = points[int(stage.rng.integers(1, bends - 1))]
@@ -195,7 +203,9 @@ def explosion(stage: Stage) -> None:
     for _ in range(12):
         grey = paint.plain(paint.hsv(0.07, 0.15, stage.between(0.03, 0.15)), 1.0)
         thing = stage.put(shapes.lump(stage.rng, 0.25, 12, smooth=True), grey)
-        smoke.append((thing, stage.rng.normal(0, 1, 3) * (0.7, 0.6, 0.35) + (0, 0.2, 0.8), stage.between(0.6, 1)))
+        smoke.append(
+            (thing, stage.rng.normal(0, 1, 3) * (0.7, 0.6, 0.35) + (0, 0.2, 0.8), stage.between(0.6, 1))
+        )
     lamp = stage.lamp("POINT", 0.0, (0, -0.8, 1.0), (1, 0.6, 0.25))
     _debris(stage, hit, power)
 
@@ -213,7 +223,7 @@ def explosion(stage: Stage) -> None:
             thing.scale = (max(size * power * (0.35 + grown) * cool, 0.01),) * 3
         for thing, away, size in smoke:
             thing.hide_render = age < 0.15
-            thing.location = away * grown * power * 1.1 + (0, 0, 0.3 + 0.55 * max(age, 0))
+            thing.location = away * grown * power * 1.1 + (0, 0, 0.3 + 0.25 * max(age, 0))
             thing.scale = (size * power * (0.3 + 0.8 * (1 - np.exp(-1.5 * max(age, 0)))) + 0.01,) * 3
 
     stage.every(move)
@@ -247,14 +257,14 @@ def _firework(stage: Stage) -> None:
         ways = stage.rng.normal(0, 1, (count, 3))
         ways /= np.linalg.norm(ways, axis=1, keepdims=True)
         shape = shapes.swarm(shapes.box(), np.zeros((count, 3)), np.ones(count))
-        thing = stage.put(shape, paint.glow(paint.hsv(hue, 0.75, 1.0), 3.0))
+        thing = stage.put(shape, paint.glow(paint.hsv(hue, 0.75, 1.0), 1.4))
         rays.append((thing, ways * stage.rng.uniform(0.75, 1.05, (count, 1)), stage.between(1.3, 2.4)))
     rocket = stage.put(shapes.box(0.06, 0.06, 0.5), paint.glow((1, 0.75, 0.35), 3.0))
 
     def move(t: float) -> None:
         age = t - hit
         rocket.hide_render = age >= 0
-        rocket.location = centre + (0, 0, 3.2 * min(age, 0))
+        rocket.location = (*centre, 0, 0, 3.2 * min(age, 0))
         for thing, ways, reach in rays:
             thing.hide_render = age < 0
             if age >= 0:
@@ -293,11 +303,11 @@ def sparks(stage: Stage) -> None:
     phases, life = stage.rng.uniform(0, 1, count), stage.rng.uniform(0.25, 0.6, count)
     shape = shapes.swarm(shapes.box(), np.zeros((count, 3)), np.ones(count))
     gold = paint.hsv(stage.pick(0.1, 0.13, 0.58), stage.between(0.25, 0.75), 1.0)
-    flying = stage.put(shape, paint.glow(gold, 3.0))
+    flying = stage.put(shape, paint.glow(gold, 1.3))
     core = stage.put(shapes.star(9, 0.4), paint.glow((1, 0.97, 0.9), 6.0))
     tip = np.array((0.0, -0.05, 0.75))
     corner = shapes.box().points
-    lamp = stage.lamp("POINT", 30, tip + (0, -0.3, 0.2), gold)
+    lamp = stage.lamp("POINT", 30, (*tip, 0, -0.3, 0.2), gold)
     turn = np.random.default_rng(stage.shot.seed)
 
     def move(t: float) -> None:
@@ -329,13 +339,13 @@ def _spark_source(stage: Stage, name: str, tip: np.ndarray) -> None:
         stage.put(shapes.box(2.0, 0.6, 0.12), steel, at=(0, 0.1, 0.66))
         stage.put(shapes.box(0.1, 0.5, 0.5), steel, at=(0.15, 0.1, 0.95))
         torch = stage.put(shapes.rod(0.06), paint.plain((0.05, 0.05, 0.06), 0.4))
-        stretch(torch, tip + (-0.04, -0.02, 0.05), (-0.7, -0.3, 1.35))
+        stretch(torch, (*tip, -0.04, -0.02, 0.05), (-0.7, -0.3, 1.35))
         arm, _ = hand(stage)
         arm.location, arm.rotation_euler = (-0.6, -0.25, 1.25), (0, -0.7, 0)
     else:
         black = paint.plain((0.02, 0.02, 0.02), 0.4)
         points = [(-1.4, 0.1, 0.03), (-0.7, 0, 0.05), (-0.25, 0, 0.35), tuple(tip)]
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in itertools.pairwise(points):
             stretch(stage.put(shapes.rod(0.06), black), start, end)
         for _ in range(4):
             strand = stage.put(shapes.rod(0.012), paint.plain((0.7, 0.3, 0.1), 0.3, metal=1.0))
