@@ -65,7 +65,8 @@ def _panel(axes: Any, name: str, rows: Sequence[Row]) -> None:
     values = np.array([row.value(name) for row in shown])
     low = np.array([row.scores[name].low for row in shown])
     high = np.array([row.scores[name].high for row in shown])
-    reach = np.nan_to_num(np.maximum([values - low, high - values], 0.0))
+    # lists, because of an array of one column the library makes a scalar, which numpy warns of
+    reach = np.nan_to_num(np.maximum([values - low, high - values], 0.0)).tolist()
     axes.barh(
         [row.name for row in shown],
         values,

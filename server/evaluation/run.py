@@ -31,6 +31,7 @@ JUDGE = "judge/part"  # below the training's folder
 CACHE = "eval/sounds"
 
 Say = Callable[[str, float, float | None], None]  # words, fraction, seconds left if known
+Load = Callable[..., Models]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +89,13 @@ class Report:
     seconds: float
 
 
-def run(plan: Plan, say: Say = lambda words, fraction, left: None) -> Report:
-    """Raises BadInput, ModelMissing (a judge or a bundle), ModelRefused, OutOfMemory."""
+def run(plan: Plan, say: Say = lambda words, fraction, left: None, load: Load = load_models) -> Report:
+    """``load``: how a bundle becomes models.
+
+    Raises BadInput, ModelMissing (a judge or a bundle), ModelRefused, OutOfMemory.
+    """
     began = time.monotonic()
-    evaluation = _Evaluation(plan, say)
+    evaluation = _Evaluation(plan, say, load)
     sections = tuple(evaluation.sections())
     return Report(
         judge=evaluation.judged(),
@@ -115,11 +119,11 @@ class _Heard:
 
 
 class _Evaluation:
-    def __init__(self, plan: Plan, say: Say) -> None:
+    def __init__(self, plan: Plan, say: Say, load: Load) -> None:
         self.warnings: list[str] = []
         self._plan = plan
         self.device = devices.pick_device(plan.device)
-        self._bundles = _Bundles(plan, self.device)
+        self._bundles = _Bundles(plan, self.device, load)
         self.ears_name = plan.ears or (plan.systems[0].model if plan.systems else "")
         judge = Judge.load(plan.work / JUDGE)
         say("reading the shots", 0.0, None)
@@ -251,6 +255,7 @@ class _Evaluation:
         if len(numbers) < len(truth.items):
             self.warnings.append(f"{folder.name} has sounds for {len(numbers)} of {len(truth.items)} shots.")
         words = f"listening to {folder.name}"
+        self._meter.add(words, LISTENING * (len(truth.items) - len(numbers)))
         hearing = self._ears.listen([sounds[n] for n in numbers], self._listener(words))
         return self._row(folder.name, "folder", hearing, numbers, truth)
 
@@ -261,6 +266,7 @@ class _Bundles:
 
     plan: Plan
     device: torch.device
+    load: Load
     _ears: dict[str, Models] = field(default_factory=dict)
     _last: dict[str, Models] = field(default_factory=dict)
 
@@ -280,7 +286,7 @@ class _Bundles:
         bundle = find_bundle(name, self.plan.models_dir, paths=True)
         dtype = devices.pick_dtype(self.device)
         cache = self.plan.work / "eval" / "captions"
-        return load_models(bundle, self.device, dtype, Silent(), cache)
+        return self.load(bundle, self.device, dtype, Silent(), cache)
 
 
 def _labels(items: Sequence[Item], judge: Judge) -> np.ndarray:
