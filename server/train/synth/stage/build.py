@@ -186,7 +186,7 @@ class Stage:
         """See a ball of radius ``reach`` about ``at`` whole. Angles in degrees, from the front (-y).
 
         ``follow(t)``: where the middle has moved to by then. Without ranges of its own, the layout's hold;
-        given ranges are moved towards their end in a held-out layout. ``sides``: -1 from the left, 1 the right.
+        given ranges are moved towards their end in a held-out layout. ``sides``: -1 left, 1 right.
         """
         self.focus, self.reach, self._follow = np.asarray(at, float), reach, follow
         data = bpy.data.cameras.new("camera")
@@ -239,7 +239,7 @@ def stretch(thing: Thing, start: Point, end: Point, thick: float = 1.0) -> None:
 
 
 def rest_on(thing: Thing, points: np.ndarray, turn: Point, at: Point, height: float) -> None:
-    """Turn ``thing`` and put it so that its lowest point (of ``points``, unturned) is ``height`` above z of ``at``."""
+    """Turn ``thing`` so that its lowest point (of ``points``, unturned) is ``height`` above ``at``."""
     rotated = points * np.asarray(thing.scale) @ shapes.rotation(*turn).T
     thing.rotation_euler = Euler(turn)
     thing.location = (at[0], at[1], at[2] + height - float(rotated[:, 2].min()))

@@ -255,7 +255,7 @@ def checked(first: Colour, second: Colour, scale: float, rough: float = 0.7) -> 
 
 
 def bricks(first: Colour, second: Colour, joint: Colour, scale: float, wide: float, high: float) -> Material:
-    """Bricks, slabs or planks (``wide`` and ``high`` before scaling) seen from above or, upright, in front."""
+    """Bricks, slabs or planks; ``wide`` and ``high`` are those of one, before scaling."""
     recipe = Recipe("bricks")
     node = recipe.node("TexBrick", Vector=recipe.place((1, 1, 1), (0, 0, 0)), Scale=scale)
     for name, value in (("Color1", first), ("Color2", second), ("Mortar", joint)):

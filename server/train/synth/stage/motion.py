@@ -50,7 +50,7 @@ def gravity_for(hits: Sequence[float], drop: float) -> float:
 
 
 def travelled(hits: Sequence[float], t: float, rest: float = 0.5) -> float:
-    """Grows evenly while a body flies and bounces, slows down to a stop within ``rest`` after the last hit."""
+    """Grows evenly while a body flies and bounces, and stops within ``rest`` after the last hit."""
     start, end = max(hits[0] - 0.25, 0.0), hits[-1]
     after = min(max(t - end, 0.0), rest)
     return min(max(t - start, 0.0), max(end - start, 0.0)) + after * (1 - after / (2 * rest))

@@ -145,7 +145,7 @@ def shard(rng: np.random.Generator, size: float = 1.0) -> Shape:
 
 
 def swarm(base: Shape, places: Array, sizes: Array, turns: Array | None = None) -> Shape:
-    """``base`` once at each of ``places`` (n, 3), scaled by ``sizes`` (n,) or (n, 3), turned by ``turns`` (n, 3)."""
+    """``base`` at each of ``places`` (n, 3), scaled by ``sizes`` (n,) or (n, 3), turned by ``turns``."""
     sizes = np.asarray(sizes, float)
     sizes = np.repeat(sizes[:, None], 3, axis=1) if sizes.ndim == 1 else sizes
     points = base.points[None] * sizes[:, None]

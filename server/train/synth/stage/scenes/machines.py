@@ -58,17 +58,13 @@ def engine(stage: Stage) -> None:
         return np.array((speed * (t - motion.middle()), 0, 0))
 
     def move(t: float) -> None:
-        vehicle.location = (*middle(t), 0, 0, shake * np.sin(47 * t))
+        vehicle.location = np.add(middle(t), (0, 0, shake * np.sin(47 * t)))
         for wheel, radius in wheels:
             wheel.rotation_euler = (0, abs(speed) * t / radius, 0)
         for n, (puff, lift) in enumerate(puffs):
             age = (t * 1.3 + n / len(puffs)) % 1.0
-            puff.location = (
-                *middle(t),
-                -side * (tail + 0.8 * age + abs(speed) * 0.3 * age),
-                0,
-                0.2 + lift * age,
-            )
+            behind = -side * (tail + 0.8 * age + abs(speed) * 0.3 * age)
+            puff.location = np.add(middle(t), (behind, 0, 0.2 + lift * age))
             puff.scale = (0.05 + 0.2 * age,) * 3
 
     stage.every(move)

@@ -245,10 +245,11 @@ def _nozzle(stage: Stage, name: str, tip: np.ndarray, hue: paint.Colour, side: f
         stretch(nozzle, tip - (0.3, 0, 0.02), tip)
     else:
         steel = paint.metal(stage.rng)
-        stretch(stage.put(shapes.rod(0.16), steel, parent=holder), tip - (0.4, 0, 2), (*tip, -0.4, 0, 1.6))
+        pipe = stage.put(shapes.rod(0.16), steel, parent=holder)
+        stretch(pipe, tip - (0.4, 0, 2), np.add(tip, (-0.4, 0, 1.6)))
         stretch(stage.put(shapes.rod(0.1), steel, parent=holder), tip - (0.4, 0, 0), tip)
         wheel = shapes.torus(0.2, 0.035, 16, 6).turned(x=np.pi / 2)
-        stage.put(wheel, paint.plain((0.6, 0.03, 0.02), 0.4), (*tip, -0.4, -0.22, 0.45), parent=holder)
+        stage.put(wheel, paint.plain((0.6, 0.03, 0.02), 0.4), np.add(tip, (-0.4, -0.22, 0.45)), parent=holder)
 
 
 SCENES = {"wind": wind, "leaves": leaves, "spray": spray}

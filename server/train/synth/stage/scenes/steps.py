@@ -87,7 +87,7 @@ def walk(stage: Stage, ground: str) -> None:
             tilt = 0.7 * np.sin(np.pi * 2 * min(part, 1.0)) if height > 0 else 0.0
             carrier.rotation_euler = (0, tilt, heading)
             foot_at = np.array((*spot, height + ankle * 0.8)) - np.array((*(ahead * 0.18), 0))
-            stretch(leg, foot_at, (*hip, *(aside * (0.16 if side else -0.16)), 2.5))
+            stretch(leg, foot_at, np.add(hip, (*(aside * (0.16 if side else -0.16)), 2.5)))
 
     stage.every(move)
     _street(stage, ground)

@@ -264,7 +264,7 @@ def _firework(stage: Stage) -> None:
     def move(t: float) -> None:
         age = t - hit
         rocket.hide_render = age >= 0
-        rocket.location = (*centre, 0, 0, 3.2 * min(age, 0))
+        rocket.location = np.add(centre, (0, 0, 3.2 * min(age, 0)))
         for thing, ways, reach in rays:
             thing.hide_render = age < 0
             if age >= 0:
@@ -307,7 +307,7 @@ def sparks(stage: Stage) -> None:
     core = stage.put(shapes.star(9, 0.4), paint.glow((1, 0.97, 0.9), 6.0))
     tip = np.array((0.0, -0.05, 0.75))
     corner = shapes.box().points
-    lamp = stage.lamp("POINT", 30, (*tip, 0, -0.3, 0.2), gold)
+    lamp = stage.lamp("POINT", 30, np.add(tip, (0, -0.3, 0.2)), gold)
     turn = np.random.default_rng(stage.shot.seed)
 
     def move(t: float) -> None:
@@ -339,7 +339,7 @@ def _spark_source(stage: Stage, name: str, tip: np.ndarray) -> None:
         stage.put(shapes.box(2.0, 0.6, 0.12), steel, at=(0, 0.1, 0.66))
         stage.put(shapes.box(0.1, 0.5, 0.5), steel, at=(0.15, 0.1, 0.95))
         torch = stage.put(shapes.rod(0.06), paint.plain((0.05, 0.05, 0.06), 0.4))
-        stretch(torch, (*tip, -0.04, -0.02, 0.05), (-0.7, -0.3, 1.35))
+        stretch(torch, np.add(tip, (-0.04, -0.02, 0.05)), (-0.7, -0.3, 1.35))
         arm, _ = hand(stage)
         arm.location, arm.rotation_euler = (-0.6, -0.25, 1.25), (0, -0.7, 0)
     else:
