@@ -27,6 +27,7 @@ from ...addon.wire.errors import BadInput
 from ..models.mapper import RegressionNetwork, spaces
 from ..models.prior import TRAIN_STEPS, GenerativePrior, signal_power
 from .checkpoints import full_disk
+from .into import check_fits, put_into
 from .loop import Batch, Player
 from .pairs import Pairs, read_pairs, write_whole
 from .world_pairs import world_pairs
@@ -197,9 +198,21 @@ class MapperTask:
     """One mapper's training, as ``loop.train`` takes it. ``held_out`` are the pairs that it never sees."""
 
     def __init__(
-        self, kind: str, chosen: Recipe, pairs: Pairs, *, seed: int = 0, size: str = "starter"
+        self,
+        kind: str,
+        chosen: Recipe,
+        pairs: Pairs,
+        *,
+        seed: int = 0,
+        size: str = "starter",
+        into: Path | None = None,
     ) -> None:
-        """Raises BadInput when there is nothing to train on."""
+        """``into``: a bundle that gets the finished part. Raises BadInput when there is nothing to train on,
+        ModelRefused when the pairs are of other spaces than that bundle's.
+        """
+        if into is not None:
+            check_fits(into, pairs.clip_space, pairs.clap_space)
+        self._into = into
         self.name = f"mapper-{kind}"
         self.kind, self.recipe, self.size, self._seed = kind, chosen, size, seed
         self.pairs, self.held_out = pairs.parted()
@@ -283,6 +296,8 @@ class MapperTask:
         config |= {"network": network, "trained": trained}
         config |= {"steps": self.recipe.steps} if self.kind == "generative" else {}
         write_mapper(folder, config, self.network)
+        if self._into is not None:
+            put_into(self._into, folder, self.kind)
 
 
 def write_mapper(folder: Path, config: Mapping[str, Any], network: nn.Module) -> None:
@@ -312,7 +327,7 @@ def task(work: Path, settings: Any) -> MapperTask | TextTask:
     if frames:
         chosen = replace(chosen, frames=frames)
     pairs = read_pairs(data) if data else world_pairs(work, "train")
-    return MapperTask(kind, chosen, pairs, seed=seed, size=size)
+    return MapperTask(kind, chosen, pairs, seed=seed, size=size, into=getattr(settings, "into", None))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -331,4 +346,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--variance", type=float, metavar="V", help="text: of the strongest noise on the words (0.016)"
+    )
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="a model's folder that gets the mapper once it is finished"
     )

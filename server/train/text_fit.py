@@ -23,6 +23,7 @@ from torch.nn.functional import normalize
 from ...addon.wire.errors import BadInput
 from ..models.bundle import SpaceId
 from ..models.mapper import RegressionNetwork, spaces
+from .into import check_fits, put_into
 from .loop import Batch, Player
 from .mapper import build, recipe, trainable, write_mapper
 
@@ -55,8 +56,14 @@ class TextTask:
         seed: int = 0,
         tiny: bool = False,
         variance: float = VARIANCE,
+        into: Path | None = None,
     ) -> None:
-        """Raises BadInput for fewer than two captions."""
+        """``into``: a bundle that gets the finished part. Raises BadInput for fewer than two captions,
+        ModelRefused when the words are of other spaces than that bundle's.
+        """
+        if into is not None:
+            check_fits(into, words.clip_space, words.clap_space)
+        self._into = into
         if len(words.seen) < FEWEST or len(words.seen) != len(words.heard):
             raise BadInput("A mapper cannot be fitted to less than two captions; give more words.")
         self.name = "mapper-text"
@@ -131,6 +138,8 @@ class TextTask:
         }
         fold(self.network, self.words.picture, self.words.sound, self._means)
         write_mapper(folder, config, self.network)
+        if self._into is not None:
+            put_into(self._into, folder, "regression")
 
 
 @torch.no_grad()
@@ -162,6 +171,7 @@ def task(work: Path, settings: Any) -> TextTask:
         seed=int(getattr(settings, "seed", 0)),
         tiny=tiny,
         variance=VARIANCE if variance is None else float(variance),
+        into=getattr(settings, "into", None),
     )
 
 

@@ -17,8 +17,8 @@ from footfall.server.models.bundle import SpaceId, open_bundle
 from footfall.server.models.captions import Bank
 from footfall.server.models.mapper import Generative, Regression, load_mapper
 from footfall.server.models.prior import GenerativePrior
-from footfall.server.models.random_mapper import write_random_mapper
 from footfall.server.train import mapper as training
+from footfall.server.train.into import put_into
 from footfall.server.train.loop import train, write_part
 from footfall.server.train.mapper import MapperTask, build, recipe, some_frames, trainable
 from footfall.server.train.pairs import Pairs, Row, pairs_of
@@ -148,41 +148,41 @@ def test_the_conditions_are_left_out_as_often_as_said() -> None:
     torch.testing.assert_close(lengths[lengths > 0], torch.ones(int((lengths > 0).sum())))
 
 
+BANK = Bank(("a",), torch.eye(1, 512), torch.eye(1, 512))
+
+
 @pytest.mark.parametrize(("kind", "loaded"), [("regression", Regression), ("generative", Generative)])
 def test_the_worker_loads_the_part(tmp_path: Path, models_folder: Path, kind: str, loaded: type) -> None:
+    """Straight into a bundle, twice: the second one takes the place of the first."""
     root = Path(shutil.copytree(models_folder / "tiny", tmp_path / "tiny"))
     bundle = open_bundle(root)
     pairs = synthetic(sizes=(512, 512), spaces=(bundle.clip_space, bundle.clap_space))
-    work = tmp_path / "work"
-    train(tiny(kind, pairs), work, steps=2, device="cpu", precision="float32")
-    write_random_mapper(root, kind, tiny=True)  # lists the folder; its files are then replaced
-    put_in(root, kind, work / "part")
-    bank = Bank(("a",), torch.eye(1, 512), torch.eye(1, 512))
-    mapper = load_mapper(open_bundle(root), kind, bank, CPU)
+    chosen = recipe(kind, "starter", tiny=True)
+    for steps in (1, 2):
+        task = MapperTask(kind, chosen, pairs, into=root)
+        train(task, tmp_path / "work", steps=steps, device="cpu", precision="float32")
+    assert kind in open_bundle(root).mappers
+    open_bundle(root).verify()
+    mapper = load_mapper(open_bundle(root), kind, BANK, CPU)
     assert isinstance(mapper, loaded)
     rows = mapper.map(pairs.take([0, 1])[0].mean(1), seed=3)
     torch.testing.assert_close(rows.norm(dim=-1), torch.ones(2))
-    said = json.loads((work / "part" / "config.json").read_text())["trained"]
+    said = json.loads((root / "mappers" / kind / "config.json").read_text())["trained"]
     assert said["pairs"] == 96
-    assert said["parameters"] == trainable(tiny(kind, pairs).network)
+    assert said["parameters"] == trainable(task.network)
 
 
-def test_a_part_of_another_space_is_refused(tmp_path: Path, models_folder: Path) -> None:
+def test_pairs_of_another_space(tmp_path: Path, models_folder: Path) -> None:
+    """Told before the training, not after it; and by the worker, should such a part be put there by hand."""
     root = Path(shutil.copytree(models_folder / "tiny", tmp_path / "tiny"))
+    pairs, chosen = synthetic(sizes=(512, 512)), recipe("regression", "starter", tiny=True)
+    with pytest.raises(ModelRefused, match="another CLIP or CLAP"):
+        MapperTask("regression", chosen, pairs, into=root)
     work = tmp_path / "work"
-    train(tiny("regression", synthetic(sizes=(512, 512))), work, steps=1, device="cpu", precision="float32")
-    write_random_mapper(root, "regression", tiny=True)
-    put_in(root, "regression", work / "part")
+    train(MapperTask("regression", chosen, pairs), work, steps=1, device="cpu", precision="float32")
+    put_into(root, work / "part", "regression")
     with pytest.raises(ModelRefused, match="another CLIP"):
-        load_mapper(open_bundle(root), "regression", Bank(("a",), torch.eye(1, 512), torch.eye(1, 512)), CPU)
-
-
-def put_in(root: Path, kind: str, part: Path) -> None:
-    from footfall.server.models import manifest
-
-    for path in part.iterdir():
-        (root / "mappers" / kind / path.name).write_bytes(path.read_bytes())
-    manifest.add_folder(root, f"mappers/{kind}")
+        load_mapper(open_bundle(root), "regression", BANK, CPU)
 
 
 def test_a_part_can_be_written_before_the_end(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_options() -> None:
     parser = ArgumentParser()
     training.add_arguments(parser)
     assert parser.parse_args([]) == Namespace(
-        kind="regression", size="starter", data=None, frames=None, model=None, variance=None
+        kind="regression", size="starter", data=None, frames=None, model=None, variance=None, into=None
     )
 
 
