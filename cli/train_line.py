@@ -28,8 +28,9 @@ def duration(seconds: float | None) -> str:
 
 
 def loss_words(losses: Mapping[str, float | None], most: int = 3) -> str:
-    """The first few losses; norms of gradients are left to the log."""
+    """A few losses; norms of gradients are left to the log."""
     shown = [(name, value) for name, value in losses.items() if not name.endswith("/gradient")]
+    shown.sort(key=lambda item: not item[0].endswith("/loss"))  # what is minimised comes first
     return ", ".join(f"{name} {'?' if value is None else f'{value:.4g}'}" for name, value in shown[:most])
 
 
