@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import bpy
 import numpy as np
@@ -20,8 +20,8 @@ from .materials import Colour, hsv
 from .shapes import Shape
 
 Item = TypeVar("Item")
-Point = Sequence[float]
-Thing = bpy.types.Object
+Point: TypeAlias = Sequence[float] | np.ndarray
+Thing: TypeAlias = bpy.types.Object
 _MADE = ("objects", "meshes", "materials", "lights", "cameras", "worlds", "images", "node_groups")
 
 
@@ -203,17 +203,20 @@ class Stage:
         wobble = self.rng.normal(0.0, 0.05 * reach, 3)
         drift = self.rng.normal(0.0, 0.05 * reach, 3)
         roll = float(self.rng.normal(0.0, 0.025))
+        camera = self.camera
 
         def stand(t: float) -> None:
-            middle = self.focus + (follow(t) if follow else 0.0)
+            middle = self.middle(t)
             eye = middle + away * far + drift * (t - 1.28)
             eye[2] = max(eye[2], 0.06)
             aim = Vector(middle + wobble - eye).to_track_quat("-Z", "Y").to_matrix()
-            self.camera.matrix_world = (
-                Matrix.Translation(eye) @ (aim @ Matrix.Rotation(roll, 3, "Z")).to_4x4()
-            )
+            camera.matrix_world = Matrix.Translation(eye) @ (aim @ Matrix.Rotation(roll, 3, "Z")).to_4x4()
 
         self.every(stand)
+
+    def middle(self, t: float) -> np.ndarray:
+        """The point (3,) that the camera is there to show at ``t``."""
+        return self.focus + (self._follow(t) if self._follow else 0.0)
 
     def _angle(self, wanted: tuple[float, float] | None, usual: tuple[float, float]) -> float:
         if wanted is None:

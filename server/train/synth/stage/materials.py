@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Callable
+from typing import TypeAlias
 
 import bpy
 import numpy as np
 
 Colour = tuple[float, float, float]
-Material = bpy.types.Material
+Material: TypeAlias = bpy.types.Material
 Rng = np.random.Generator
 
 
@@ -22,6 +23,12 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
     """Linear colour; hue wraps around."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, min(max(saturation, 0.0), 1.0), max(value, 0.0))
     return red, green, blue
+
+
+def shaded(colour: Colour, factor: float) -> Colour:
+    """Darker (below 1) or lighter."""
+    red, green, blue = colour
+    return red * factor, green * factor, blue * factor
 
 
 def vary(rng: Rng, hue: float, saturation: float, value: float, spread: float = 1.0) -> Colour:
@@ -151,7 +158,7 @@ def _mix(recipe: Recipe, amount: object, first: object, second: object) -> objec
 def wood(rng: Rng, colour: Colour | None = None) -> Material:
     """Long streaks of grain."""
     pale = colour or vary(rng, rng.uniform(0.055, 0.1), rng.uniform(0.5, 0.75), rng.uniform(0.25, 0.6))
-    dark = tuple(c * rng.uniform(0.25, 0.5) for c in pale)
+    dark = shaded(pale, rng.uniform(0.25, 0.5))
     recipe = Recipe("wood")
     where = recipe.place((1.0, rng.uniform(4, 7), rng.uniform(4, 7)), tuple(rng.uniform(0, 0.15, 3)))
     grain = recipe.node(
@@ -175,7 +182,7 @@ def metal(rng: Rng, colour: Colour | None = None) -> Material:
     recipe = Recipe("metal")
     where = recipe.place((1, 1, float(rng.uniform(8, 30))), (0, 0, 0))
     brushed = recipe.node("TexNoise", Vector=where, Scale=3.0, Detail=1.0).outputs[0]
-    worn = recipe.blend(brushed, shade, tuple(c * 0.7 for c in shade))
+    worn = recipe.blend(brushed, shade, shaded(shade, 0.7))
     return recipe.surface(worn, float(rng.uniform(0.08, 0.35)), 1.0, ambient=0.06)
 
 
@@ -200,10 +207,8 @@ def stone(rng: Rng, colour: Colour | None = None) -> Material:
     where = recipe.place((1, 1, 1), (0, 0, 0))
     blotch = recipe.node("TexNoise", Vector=where, Scale=float(rng.uniform(2, 5)), Detail=3.0).outputs[0]
     speck = recipe.node("TexNoise", Vector=where, Scale=float(rng.uniform(14, 26)), Detail=1.0).outputs[0]
-    mottled = recipe.blend(
-        recipe.sharpen(blotch, 0.35, 0.65), tuple(c * 0.55 for c in base), tuple(c * 1.25 for c in base)
-    )
-    specked = recipe.blend(recipe.sharpen(speck, 0.55, 0.68), mottled, tuple(c * 0.3 for c in base))
+    mottled = recipe.blend(recipe.sharpen(blotch, 0.35, 0.65), shaded(base, 0.55), shaded(base, 1.25))
+    specked = recipe.blend(recipe.sharpen(speck, 0.55, 0.68), mottled, shaded(base, 0.3))
     return recipe.surface(specked, 0.95, gloss=0.1)
 
 
@@ -289,7 +294,11 @@ def water(rng: Rng, colour: Colour | None = None, *, clear: bool = False) -> Mat
     recipe = Recipe("water")
     if not clear:
         facing = recipe.node("LayerWeight", Blend=0.5).outputs["Facing"]
-        pale = tuple(0.45 + 0.5 * c for c in shade)  # as if it mirrored a sky: a mirror itself is all noise
+        pale = (
+            0.45 + 0.5 * shade[0],
+            0.45 + 0.5 * shade[1],
+            0.45 + 0.5 * shade[2],
+        )  # as if it mirrored a sky: a mirror itself is all noise
         return recipe.surface(recipe.blend(recipe.sharpen(facing, 0.35, 1.05), shade, pale), 0.8)
     through = recipe.node("BsdfTransparent", Color=hsv(0.54, 0.35, 0.95)).outputs[0]
     mirror = recipe.node("BsdfGlossy", Color=(0.9, 0.97, 1.0), Roughness=0.05).outputs[0]

@@ -28,6 +28,8 @@ def prepare(size: int = 112, samples: int = 2, threads: int = 1) -> bpy.types.Sc
     scene.render.use_persistent_data = False
     scene.render.use_compositing = scene.render.use_sequencer = False
     scene.render.use_file_extension = False
+    for name in ("date", "time", "render_time", "memory", "filename", "hostname", "camera", "scene", "frame"):
+        setattr(scene.render, f"use_stamp_{name}", False)  # in the file, they would differ from run to run
     image = scene.render.image_settings
     image.file_format, image.quality = "JPEG", QUALITY
     scene.view_settings.view_transform = "Standard"

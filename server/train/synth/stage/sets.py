@@ -28,9 +28,9 @@ def _ground(name: str) -> Callable[[Callable[[Stage], Material]], Callable[[Stag
 def _planks(stage: Stage) -> Material:
     rng = stage.rng
     pale = paint.vary(rng, 0.075, 0.6, 0.4)
-    other = tuple(c * stage.between(0.55, 0.85) for c in pale)
+    other = paint.shaded(pale, stage.between(0.55, 0.85))
     return paint.bricks(
-        pale, other, tuple(c * 0.15 for c in pale), stage.between(0.8, 1.5), 2.5, stage.between(0.25, 0.5)
+        pale, other, paint.shaded(pale, 0.15), stage.between(0.8, 1.5), 2.5, stage.between(0.25, 0.5)
     )
 
 
@@ -38,10 +38,10 @@ def _planks(stage: Stage) -> Material:
 def _slabs(stage: Stage) -> Material:
     grey = paint.vary(stage.rng, stage.pick(0.6, 0.08, 0.1), 0.07, stage.between(0.25, 0.5))
     if stage.chance(0.3):
-        return paint.checked(grey, tuple(c * 0.5 for c in grey), stage.between(1, 2))
-    other = tuple(c * stage.between(0.6, 0.85) for c in grey)
+        return paint.checked(grey, paint.shaded(grey, 0.5), stage.between(1, 2))
+    other = paint.shaded(grey, stage.between(0.6, 0.85))
     return paint.bricks(
-        grey, other, tuple(c * 0.35 for c in grey), stage.between(0.7, 1.4), stage.between(0.5, 1), 0.5
+        grey, other, paint.shaded(grey, 0.35), stage.between(0.7, 1.4), stage.between(0.5, 1), 0.5
     )
 
 
@@ -59,19 +59,19 @@ def _plates(stage: Stage) -> Material:
 @_ground("earth")
 def _earth(stage: Stage) -> Material:
     brown = paint.vary(stage.rng, 0.06, 0.6, 0.16)
-    return paint.blotched(brown, tuple(c * 0.5 for c in brown), stage.between(1.5, 4), detail=5)
+    return paint.blotched(brown, paint.shaded(brown, 0.5), stage.between(1.5, 4), detail=5)
 
 
 @_ground("carpet")
 def _carpet(stage: Stage) -> Material:
     shade = stage.backdrop_colour(0.9, 0.3)
-    return paint.blotched(shade, tuple(c * 0.7 for c in shade), 40)
+    return paint.blotched(shade, paint.shaded(shade, 0.7), 40)
 
 
 @_ground("grass")
 def _lawn(stage: Stage) -> Material:
     green = paint.vary(stage.rng, 0.27, 0.75, 0.2)
-    return paint.blotched(green, tuple(c * 0.5 for c in green), stage.between(2, 6), detail=5)
+    return paint.blotched(green, paint.shaded(green, 0.5), stage.between(2, 6), detail=5)
 
 
 @_ground("snow")
@@ -83,19 +83,19 @@ def _snow(stage: Stage) -> Material:
 @_ground("gravel")
 def _gravel(stage: Stage) -> Material:
     grey = paint.vary(stage.rng, 0.08, 0.12, 0.25)
-    return paint.blotched(grey, tuple(c * 0.35 for c in grey), 14, detail=3)
+    return paint.blotched(grey, paint.shaded(grey, 0.35), 14, detail=3)
 
 
 @_ground("sand")
 def _sand(stage: Stage) -> Material:
     tan = paint.vary(stage.rng, 0.1, 0.45, 0.38)
-    return paint.blotched(tan, tuple(c * 0.8 for c in tan), stage.between(2, 6), detail=4)
+    return paint.blotched(tan, paint.shaded(tan, 0.8), stage.between(2, 6), detail=4)
 
 
 @_ground("road")
 def _road(stage: Stage) -> Material:
     grey = hsv(0.6, 0.05, stage.between(0.05, 0.14))
-    return paint.blotched(grey, tuple(c * 0.7 for c in grey), 12)
+    return paint.blotched(grey, paint.shaded(grey, 0.7), 12)
 
 
 @_ground("plain")
@@ -168,7 +168,7 @@ def wall(stage: Stage, behind: float = 3.0, material: Material | None = None, *,
     """An upright wall behind the middle: plain, brick, tiles or striped paper; turned by up to ``skew``."""
     if material is None:
         shade = stage.backdrop_colour(0.35, 0.55)
-        other = tuple(c * stage.between(0.6, 0.9) for c in shade)
+        other = paint.shaded(shade, stage.between(0.6, 0.9))
         kind = stage.pick("plain", "plain", "bricks", "stripes", "tiles")
         if kind == "bricks":
             material = paint.bricks(shade, other, hsv(0.1, 0.05, 0.5), 1.2, 0.5, 0.22)
@@ -275,7 +275,7 @@ def indoors(stage: Stage, ground: str | None = None, behind: float = 3.0) -> Non
 def dusk(stage: Stage, bright: float = 0.15) -> None:
     """Little light: a dark sky and a weak blue sun, for what shines by itself."""
     sky = hsv(stage.between(0.58, 0.72), stage.between(0.4, 0.8), bright * stage.between(0.1, 0.5))
-    stage.world(sky, tuple(c * 0.4 for c in sky))
+    stage.world(sky, paint.shaded(sky, 0.4))
     stage.lamp("SUN", bright, (stage.between(-1, 1), -0.6, 1), hsv(0.6, 0.3, 1), size=1.0)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 Array = np.ndarray
-Point = Sequence[float]
+Point: TypeAlias = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def cloth(stage: Stage) -> None:
             bend = np.sin(waves * x - 9 * t + phase)
             sag = -0.25 * free * (1 - gust)
         else:
-            bend, sag = np.sin(waves * 2 * x + phase + 2 * np.sin(3 * t)), 0.0
+            bend, sag = np.sin(waves * 2 * x + phase + 2 * np.sin(3 * t)), np.zeros_like(free)
         points = sheet.points.copy()
         points[:, 1] = bend * push * (0.25 + free) * (0.5 + gust) + gust * free * push * 1.5
         points[:, 0] *= 1 - (0.35 * free if name == "coat" else 0) * (1 - gust)

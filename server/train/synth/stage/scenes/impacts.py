@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -183,7 +184,7 @@ def hand(stage: Stage, skin: paint.Material | None = None) -> tuple[Thing, Thing
     return carrier, sleeve
 
 
-SCENES = {
+SCENES: dict[str, Callable[[Stage], None]] = {
     **{
         f"impact_{m}": partial(impact, material=m)
         for m in ("wood", "metal", "glass", "stone", "plastic", "rubber")

@@ -84,7 +84,7 @@ def _garden(stage: Stage) -> None:
     green = paint.vary(stage.rng, stage.pick(0.27, 0.3, 0.5, 0.57), 0.5, 0.4)
     stage.world(green, paint.hsv(0.57, stage.between(0.1, 0.5), 0.95))
     sets.floor(stage, "grass", clutter=False).location[2] = -2.5
-    blur = paint.blotched(green, tuple(c * 0.6 for c in green), stage.between(0.3, 0.8))
+    blur = paint.blotched(green, paint.shaded(green, 0.6), stage.between(0.3, 0.8))
     if stage.chance(0.5):
         stage.put(shapes.sheet(60, 12).turned(x=np.pi / 2), blur, at=(0, 9, 0))
     sun = sets.daylight(stage)

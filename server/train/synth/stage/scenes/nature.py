@@ -78,7 +78,7 @@ def _bent_tree(stage: Stage, side: float, power: float) -> None:
 def _gap(stage: Stage, power: float) -> None:
     """Two walls, a bright slit, scraps that fly through it."""
     grey = stage.backdrop_colour(0.25, 0.4)
-    made = paint.bricks(grey, tuple(c * 0.7 for c in grey), tuple(c * 0.3 for c in grey), 1.3, 0.5, 0.22)
+    made = paint.bricks(grey, paint.shaded(grey, 0.7), paint.shaded(grey, 0.3), 1.3, 0.5, 0.22)
     for side in (-1, 1):
         high = stage.between(3, 7)
         stage.put(shapes.box(3, 8, high), made, at=(side * stage.between(2.1, 2.5), 3.4, high / 2))

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import materials as paint
 from .. import motion, sets, shapes
-from ..build import Stage, reshape, stretch
+from ..build import Stage, Thing, reshape, stretch
 from .impacts import hand
 
 
@@ -27,7 +27,7 @@ def _rings(stage: Stage, hits: tuple[float, ...], at: tuple[float, float, float]
             circle.scale = (spread, spread, 0.35 * size * max(1 - age / 1.4, 0.05))
         for angle, jump, bead in zip(angles, leap, beads, strict=True):
             up = jump * age - 4.9 * age * age
-            bead.hide_render = up <= 0 or age > 2
+            bead.hide_render = bool(up <= 0 or age > 2)
             away = 0.1 * size + 0.7 * size * min(age, 2)
             bead.location = (at[0] + away * np.cos(angle), at[1] + away * np.sin(angle), at[2] + up)
 
@@ -163,7 +163,7 @@ def _vessel(stage: Stage, name: str, wide: float, high: float) -> None:
         stage.put(shapes.lathe(profile), paint.glass(stage.rng))
 
 
-def _jug(stage: Stage, drink: paint.Material) -> tuple[object, float]:
+def _jug(stage: Stage, drink: paint.Material) -> tuple[Thing, float]:
     """A jug with its spout towards -x; (it, how far it tips)."""
     carrier = stage.group()
     made = stage.pick(paint.plastic, paint.metal, paint.glass, paint.stone)(stage.rng)
@@ -308,7 +308,7 @@ def rain(stage: Stage) -> None:
     {"window": _window, "roof": _roof}.get(place, _puddles)(stage)
     dots.hide_render = place != "ground"
     grey = paint.hsv(0.6, 0.12, stage.between(0.25, 0.5))
-    stage.world(grey, tuple(c * 0.7 for c in grey))
+    stage.world(grey, paint.shaded(grey, 0.7))
     stage.lamp("SUN", 0.7, (0.2, -0.5, 1), (0.85, 0.9, 1), size=1.0)
     stage.look((0, 0, 1.1), 1.4, elevation=(2, 20), azimuth=(0, 25))
 
@@ -349,7 +349,7 @@ def _window(stage: Stage) -> None:
 
 def _roof(stage: Stage) -> None:
     red = paint.vary(stage.rng, stage.pick(0.02, 0.04, 0.6), 0.6, 0.25)
-    tiles = paint.bricks(red, tuple(c * 0.7 for c in red), (0.03, 0.03, 0.03), 1.0, 0.35, 0.28)
+    tiles = paint.bricks(red, paint.shaded(red, 0.7), (0.03, 0.03, 0.03), 1.0, 0.35, 0.28)
     stage.put(shapes.sheet(5, 2.6), tiles, at=(0, 0.4, 1.1), turn=(0.7, 0, 0))
     shade = paint.plain(stage.backdrop_colour(0.3, 0.5), 0.9)
     stage.put(shapes.box(4.2, 1.0, 2.0), shade, at=(0, 0.6, -0.6))
@@ -399,8 +399,8 @@ def waves(stage: Stage) -> None:
 def _cliffs(stage: Stage, tall: float) -> None:
     rock = paint.stone(stage.rng, paint.vary(stage.rng, 0.07, 0.2, 0.18))
     for _ in range(9):
-        at = (stage.between(-3, 3), stage.between(-1.0, 0.6), stage.between(-0.1, 0.2))
-        stage.put(shapes.lump(stage.rng, 0.3), rock, at, size=stage.between(0.5, 1.1))
+        place = (stage.between(-3, 3), stage.between(-1.0, 0.6), stage.between(-0.1, 0.2))
+        stage.put(shapes.lump(stage.rng, 0.3), rock, place, size=stage.between(0.5, 1.1))
     at, every = stage.number("at", 0.3), stage.number("every", 2.0)
     spray = shapes.swarm(
         shapes.sphere(1, 6, 4),

@@ -90,7 +90,7 @@ def _embers(stage: Stage, at: tuple[float, float, float]) -> None:
 
 def _chimney(stage: Stage) -> None:
     red = paint.vary(stage.rng, 0.03, 0.55, 0.25)
-    brick = paint.bricks(red, tuple(c * 0.6 for c in red), (0.25, 0.23, 0.2), 2.0, 0.5, 0.22)
+    brick = paint.bricks(red, paint.shaded(red, 0.6), (0.25, 0.23, 0.2), 2.0, 0.5, 0.22)
     sets.dim(brick, 0.4)
     for x in (-1.25, 1.25):
         stage.put(shapes.box(0.5, 1.0, 1.8), brick, at=(x, 0.3, 0.9))
