@@ -121,7 +121,7 @@ class _Seen:
     def gap(self) -> Table:
         """Distances between pictures and sounds, plain and after each mapper."""
         sides = {"before mapping": self._mean} | {f"after {name}": rows for name, rows in self._found.items()}
-        rows = [{"rows": name} | (mapped.gap(side, self._true) or {}) for name, side in sides.items()]
+        rows: Table = [{"rows": name} | (mapped.gap(side, self._true) or {}) for name, side in sides.items()]
         real = mapped.gap(self._true, self._true)
         return [*rows, {"rows": "real against real"} | (real or {})]
 
