@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``footfall eval``: what its words mean, and a run over another system's sounds from end to end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+from footfall.addon.options import Parser
+from footfall.addon.wire.errors import BadInput, ModelMissing, SaveError, WrongUsage
+from footfall.cli import eval as command
+
+from ..server.evaluation.conftest import write_judge, write_world
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = Parser(prog="footfall")
+    command.add_parser(parser.add_subparsers(dest="command"))
+    return parser.parse_args(["eval", *words])
+
+
+def names(*words: str) -> list[str]:
+    return [f"{one.condition}: {one.name}" for one in command._systems(parsed(*words))]
+
+
+def test_alone_it_measures_the_starter_under_both_conditions() -> None:
+    assert names() == ["picture: starter, auto, good", "text: starter, good"]
+
+
+def test_everything_is_tried_with_everything_and_once() -> None:
+    found = names(
+        *("--model", "a", "--model", "b", "--model", "a"),
+        *("--mapper", "generative", "--mapper", "regression", "--condition", "picture"),
+        *("--quality", "draft", "--quality", "good"),
+    )
+    assert len(found) == len(set(found)) == 8
+    assert "picture: b, regression, draft" in found
+
+
+def test_words_need_no_mapper() -> None:
+    found = names("--mapper", "generative", "--mapper", "bridge", "--condition", "text", "--steps", "5")
+    assert found == ["text: starter, good, 5 steps"]
+
+
+def test_sounds_alone_need_no_model() -> None:
+    assert names("--sounds", "x") == []
+    assert names("--sounds", "x", "--model", "a", "--condition", "text") == ["text: a, good"]
+    assert names("--no-model", "--model", "a") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--mapper", "best"),
+        ("--condition", "smell"),
+        ("--limit", "1"),
+        ("--limit", "many"),
+        ("--steps", "0"),
+        ("--guidance", "nan"),
+        ("--seed", "-1"),
+        ("--nonsense",),
+    ],
+    ids=str,
+)
+def test_wrong_words_are_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(WrongUsage):
+        parsed(*words)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    write_world(folder / "world")
+    write_judge(folder / "judge" / "part")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sounds(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from footfall.server.train.shards import read_shards
+
+    folder = tmp_path_factory.mktemp("theirs")
+    for split in ("scene", "combo"):
+        for sample in read_shards(work / "world", split):
+            soundfile.write(folder / f"{sample.shot.key}.wav", sample.sound_48k, 48_000)
+    return folder
+
+
+def test_another_systems_sounds_from_end_to_end(
+    work: Path, sounds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--sounds", str(sounds), "--condition", "text", "--limit", "4", "--work", str(work), "--json")
+    assert command.run(parsed(*words)) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert output.out.count("\n") == 1
+    found = json.loads(output.out)
+    assert found["ok"] is True
+    theirs = found["sections"][0]["systems"][-1]
+    assert theirs["name"] == sounds.name
+    assert theirs["scores"]["class_kl"]["value"] == pytest.approx(0.0, abs=1e-3)
+    out = work / "eval" / "report"
+    assert {path.name for path in out.iterdir()} == {Path(path).name for path in found["files"]}
+    assert json.loads((out / "report.json").read_text())["bars"] == found["bars"]
+    assert (out / "report.md").read_text().startswith("# Evaluation")
+
+
+def test_a_report_that_cannot_be_written_is_told(work: Path, sounds: Path, tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.write_text("in the way")
+    words = ("--sounds", str(sounds), "--condition", "text", "--limit", "4", "--work", str(work))
+    with pytest.raises(SaveError, match="--out"):
+        command.run(parsed(*words, "--out", str(place), "--json"))
+
+
+def test_what_is_missing_is_told(work: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="footfall train judge"):
+        command.run(parsed("--no-model", "--work", str(tmp_path), "--json"))
+    with pytest.raises(ModelMissing):
+        command.run(parsed("--model", "nowhere", "--work", str(work), "--json"))
+    with pytest.raises(BadInput, match="no folder"):
+        command.run(
+            parsed(
+                "--sounds", "nowhere", "--condition", "text", "--limit", "4", "--work", str(work), "--json"
+            )
+        )
