@@ -143,7 +143,8 @@ def _steps_hits(kin: Family, parameters: Parameters, draw: Draw) -> tuple[Hit, .
     gap = 60.0 / (85.0 + 105.0 * float(parameters["speed"]))
     force = 0.3 + 0.5 * float(parameters["intensity"]) + 0.2 * float(parameters["speed"])
     limp = float(draw.normal(0.0, 0.03))
-    time_s, found = _first(draw, 0.75 * gap), []
+    found: list[Hit] = []
+    time_s = _first(draw, 0.75 * gap)
     while time_s < _LAST_S and len(found) < kin.most:
         left = 1 if len(found) % 2 else -1
         found.append(_hit(time_s, force * (1 + 0.06 * left) * float(draw.uniform(0.85, 1.15))))
@@ -164,7 +165,8 @@ def _scattered(slow_s: float, fast_s: float, uneven: float) -> Callable[..., tup
     def hits(kin: Family, parameters: Parameters, draw: Draw) -> tuple[Hit, ...]:
         gap = slow_s * (fast_s / slow_s) ** float(parameters["speed"])
         force = 0.3 + 0.6 * float(parameters["intensity"])
-        time_s, found = _first(draw, min(0.8 * gap, 0.8)), []
+        found: list[Hit] = []
+        time_s = _first(draw, min(0.8 * gap, 0.8))
         most = kin.most if gap < 1.0 or draw.random() < 0.5 else 1
         while time_s < _LAST_S and len(found) < most:
             found.append(_hit(time_s, force * float(draw.uniform(1 - 0.5 * uneven, 1 + 0.3 * uneven))))
