@@ -9,7 +9,6 @@ arXiv:2303.09556). Latents and rows come from ``features``; nothing here decodes
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..models.layouts import Config
+from ..sampling.quality import QUALITIES
 from . import features
 from .features import Features
 from .loop import Player
@@ -41,7 +41,10 @@ ROLLED = 0.5  # share of steady sounds that begin elsewhere
 SEAM = 4  # columns over which two shots are cross-faded in a longer sound
 KIN = 8  # shots of the same family that sound most alike: what a longer sound goes on with
 
-_log = logging.getLogger(__name__)
+# What a UNet of this training wants in bundle.toml (Manifest.sampling). On its schedule the kind of a sound is
+# decided at noise levels between 60 and 1, where the common table does not guide. Above, guidance would only
+# push the level; with more of it the latents spread wider than those of true sounds.
+SAMPLING = {name: {"guidance": 2.0, "low": 0.6, "high": 60.0} for name in QUALITIES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

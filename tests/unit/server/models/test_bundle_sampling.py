@@ -17,6 +17,7 @@ from footfall.server.job import chosen_quality
 from footfall.server.models import manifest
 from footfall.server.sampling.guidance import Interval
 from footfall.server.sampling.quality import QUALITIES, quality
+from footfall.server.train.audioldm import SAMPLING
 
 WISHES: dict[str, dict[str, Any]] = {
     "draft": {"steps": 8, "solver": "ddim"},
@@ -51,9 +52,10 @@ def request(**more: Any) -> FoleyRequest:
     return FoleyRequest(**(plain | more))
 
 
-def test_wishes_are_written_and_read_back(tmp_path: Path) -> None:
-    manifest.write(tmp_path, said(sampling=WISHES))
-    assert manifest.read(tmp_path)[0].sampling == WISHES
+@pytest.mark.parametrize("wishes", [WISHES, SAMPLING])
+def test_wishes_are_written_and_read_back(tmp_path: Path, wishes: dict[str, dict[str, Any]]) -> None:
+    manifest.write(tmp_path, said(sampling=wishes))
+    assert manifest.read(tmp_path)[0].sampling == wishes
     manifest.write(tmp_path, said())
     assert manifest.read(tmp_path)[0].sampling == {}
 
