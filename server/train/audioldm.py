@@ -41,9 +41,9 @@ ROLLED = 0.5  # share of steady sounds that begin elsewhere
 SEAM = 4  # columns over which two shots are cross-faded in a longer sound
 KIN = 8  # shots of the same family that sound most alike: what a longer sound goes on with
 
-# What a UNet of this training wants in bundle.toml (Manifest.sampling). On its schedule the kind of a sound is
-# decided at noise levels between 60 and 1, where the common table does not guide. Above, guidance would only
-# push the level; with more of it the latents spread wider than those of true sounds.
+# What a UNet of this training wants in bundle.toml (Manifest.sampling). On its schedule the kind of a sound
+# is decided at noise levels between 60 and 1, where the common table does not guide. Above, guidance would
+# only push the level; with more of it the latents spread wider than those of true sounds.
 SAMPLING = {name: {"guidance": 2.0, "low": 0.6, "high": 60.0} for name in QUALITIES}
 
 
