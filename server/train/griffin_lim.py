@@ -44,12 +44,10 @@ def spread(energies: Tensor, steps: int = SPREAD_STEPS) -> Tensor:
     bands = mel_bands().double()
     inverse = torch.linalg.pinv(bands)
     found = (energies @ inverse).clamp_min(0.0)
-    gram = bands @ bands.T
-    aim = energies @ bands.T
-    rate = 1.0 / torch.linalg.matrix_norm(gram, 2)
+    rate = 1.0 / torch.linalg.matrix_norm(bands, 2) ** 2
     ahead = found
     for step in range(steps):
-        following = (ahead - rate * (ahead @ gram - aim)).clamp_min(0.0)
+        following = (ahead - rate * (ahead @ bands - energies) @ bands.T).clamp_min(0.0)
         ahead = following + step / (step + 3.0) * (following - found)
         found = following
     return found
