@@ -137,8 +137,13 @@ def _count(flags: np.ndarray) -> Estimate:
 
 
 def _distances(hearing: Hearing, others: Hearing) -> dict[str, Estimate]:
-    """To the real sounds of other shots, so that real sounds can be measured in the same way."""
-    spaces = {"judge": (hearing.verdicts.embeddings, others.verdicts.embeddings)}
+    """To the real sounds of other shots, so that real sounds can be measured in the same way.
+
+    The judge's numbers have no unit of their own; here the real sounds' root mean square is 1. Both sets hold
+    as many sounds of each family, so KD of real against real lies a little below 0.
+    """
+    real_rms = math.sqrt(max(float(np.square(others.verdicts.embeddings).mean()), metrics.TINY))
+    spaces = {"judge": (hearing.verdicts.embeddings / real_rms, others.verdicts.embeddings / real_rms)}
     if hearing.clap.shape[1]:
         spaces["clap"] = (hearing.clap, others.clap)
     found = {}
