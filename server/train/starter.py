@@ -14,6 +14,7 @@ from ...addon.wire.errors import ModelError
 from ..models import manifest
 from ..models.bundle import CONFIGS, Bundle, open_bundle
 from . import parts
+from .audioldm import SAMPLING
 from .loop import PART
 
 NAME = "starter"
@@ -87,4 +88,5 @@ def _manifest() -> manifest.Manifest:
         clip="Footfall starter CLIP",
         clap="Footfall starter CLAP",
         note=NOTE,
+        sampling=SAMPLING,
     )

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 NAME = "vocoder"
 SPLIT = "train"
-DEFAULT_STEPS = 4500
+DEFAULT_STEPS = 15_000
 NEEDS = ("world",)
 
-BATCH, FRAMES = 12, 64  # sounds in a step, and mel frames of each
+BATCH, FRAMES = 4, 64  # sounds in a step, and mel frames of each
 MARGIN = 4  # frames to either side that the analysis needs to see
 RATE, CRITIC_RATE = 1e-3, 4e-4
-CRITIC_FROM = 3500
+CRITIC_FROM = 2500
 ADVERSARIAL, FEATURES = 0.1, 0.2  # weights beside the spectral distances
 MEL = 1.0
 SIZES = (2048, 1024, 512, 256)  # of the windows that the spectra are compared in
