@@ -118,7 +118,7 @@ def pictures(panels: Mapping[str, Tensor], true: Tensor) -> bytes:
     """
     axes = principal(torch.cat((*panels.values(), true)))
     sounds = flat(true, axes)
-    figure, places = _figure(len(panels))
+    figure, places = _figure(len(panels), shared=True)
     for place, (name, rows) in zip(places, panels.items(), strict=True):
         seen = flat(rows, axes)
         for index in range(min(JOINED, len(seen))):
@@ -132,17 +132,20 @@ def pictures(panels: Mapping[str, Tensor], true: Tensor) -> bytes:
         for points, colour in ((sounds, "#0b3c5d"), (seen, "#7f2704")):
             place.plot(*points.mean(0).tolist(), "x", color=colour, ms=10, mew=2.5)
         place.set_title(name)
-        place.set_aspect("equal", adjustable="datalim")
+        place.set_aspect("equal")
         place.legend(loc="best", fontsize=8)
     return _png(figure)
 
 
 def curves(report: Mapping[str, Any]) -> bytes:
     """PNG: relevance and FD over steps, guidance and the number of frames."""
-    figure, places = _figure(3)
-    for place, (table, key) in zip(
-        places, (("steps", "steps"), ("guidance", "guidance"), ("frame_count", "count")), strict=True
-    ):
+    wanted = [
+        pair
+        for pair in (("steps", "steps"), ("guidance", "guidance"), ("frame_count", "count"))
+        if report[pair[0]]
+    ]
+    figure, places = _figure(len(wanted))
+    for place, (table, key) in zip(places, wanted, strict=True):
         other = place.twinx()
         for name in dict.fromkeys(row["mapper"] for row in report[table]):
             rows = [row for row in report[table] if row["mapper"] == name]
@@ -151,22 +154,23 @@ def curves(report: Mapping[str, Any]) -> bytes:
             other.plot(along, [row["fd"] for row in rows], "s--", color=line.get_color(), label=f"{name}, FD")
         if key != "guidance":
             place.set_xscale("log", base=2)
+            numbers = sorted({row[key] for row in report[table]})
+            place.set_xticks(numbers, [str(number) for number in numbers])
         place.set_xlabel({"count": "frames"}.get(key, key))
         place.set_ylabel("cosine")
         other.set_ylabel("FD (dashed)")
-        if report[table]:
-            place.legend(loc="best", fontsize=8)
+        place.legend(loc="center right", fontsize=8)
     return _png(figure)
 
 
-def _figure(columns: int) -> tuple[Any, list[Any]]:
+def _figure(columns: int, *, shared: bool = False) -> tuple[Any, list[Any]]:
     """Drawn without any window system and outside of pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6 * columns, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    return figure, list(figure.subplots(1, columns, squeeze=False, sharex=shared, sharey=shared)[0])
 
 
 def _png(figure: Any) -> bytes:
