@@ -25,7 +25,7 @@ from .train_line import TrainLine, loss_words
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 KINDS = ("sounds", "pictures")
 TINY_STEPS = 8
-WORLD, STARTER = "world", "starter"
+WORLD, STARTER, CARD = "world", "starter", "card"
 
 
 def _clip() -> ModuleType:
@@ -90,6 +90,7 @@ HELP = {
     "mapper": "train the V2A-Mapper, from pictures to sounds",
     "judge": "train the classifier that judges sounds",
     STARTER: "all of it, one after the other, and seal the starter bundle",
+    CARD: "write the starter's card, from its logs and the report of footfall eval",
 }
 # What the starter is made of, in this order; the mapper comes in two kinds.
 CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -132,7 +133,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         if name in (WORLD, STARTER):
             _world_options(one)
-        if name != WORLD:
+        if name == CARD:
+            one.add_argument("--report", type=Path, metavar="DIR", help="of footfall eval (WORK/eval/report)")
+        elif name != WORLD:
             _training_options(one)
         one.late = PARTS.get(name)
 
@@ -189,6 +192,8 @@ def run(options: argparse.Namespace) -> int:
             report = _world(work, options, line)
         elif options.part == STARTER:
             report = _starter(work, options, line)
+        elif options.part == CARD:
+            report = _card(work, options, line)
         else:
             report = _part(options.part, work, options, line)
     report = {"ok": True, "part": options.part, "work": str(work), **report}
@@ -269,3 +274,11 @@ def _starter(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[s
     bundle = starter.assemble(work, work / STARTER)
     line.say(f"starter: {work / STARTER}, {bundle.size_bytes / 1e6:.1f} MB")
     return {"parts": reports, "bundle": str(work / STARTER), "bytes": bundle.size_bytes}
+
+
+def _card(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:
+    from ..server.train.card import FILE, write_card
+
+    bundle = write_card(work, work / STARTER, options.report or work / "eval" / "report")
+    line.say(f"card: {bundle.root / FILE}")
+    return {"card": str(bundle.root / FILE)}

@@ -25,12 +25,11 @@ NOTE = (
     "It knows about 46 kinds of sound; its README.md says what it cannot do."
 )
 MAPPERS = ("regression", "generative")
-CARD = ("README.md", "sounds.png", "numbers.json")  # kept where they are when the bundle is written again
 MOST_BYTES = 40_000_000
 
 
 def assemble(work: Path, target: Path) -> Bundle:
-    """Writes the bundle into ``target``, which is replaced but for its card.
+    """Writes the bundle into ``target``, which is replaced; its card comes later, from ``card.py``.
 
     Raises ModelMissing for a part that is not trained, ModelError when it does not fit or cannot be written.
     """
@@ -38,9 +37,6 @@ def assemble(work: Path, target: Path) -> Bundle:
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         _copy_parts(work, fresh)
-        for name in CARD:
-            if (target / name).is_file():
-                shutil.copy2(target / name, fresh / name)
         manifest.seal(fresh, _manifest())
         bundle = open_bundle(fresh)
         if bundle.size_bytes > MOST_BYTES:
@@ -53,12 +49,6 @@ def assemble(work: Path, target: Path) -> Bundle:
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return open_bundle(target)
-
-
-def seal_again(target: Path) -> Bundle:
-    """Lists every file of the bundle anew, as after its card was written."""
-    manifest.seal(target, _manifest())
     return open_bundle(target)
 
 
