@@ -99,7 +99,7 @@ def run(plan: Plan, say: Say = lambda words, fraction, left: None, load: Load = 
     sections = tuple(evaluation.sections())
     return Report(
         judge=evaluation.judged(),
-        ears=evaluation.ears_name,
+        ears=Path(evaluation.ears_name).name,
         device=devices.describe(evaluation.device),
         sections=sections,
         bars=bars(evaluation.judged(), sections),
@@ -246,7 +246,8 @@ class _Evaluation:
         row = self._row(system.name, "bundle", hearing, everyone, truth)
         if models.bundle.clap_space == (self._ears.models or models).bundle.clap_space:
             row.scores.update(scores.retrieval(_conditions(system, truth.items, models), truth))
-        row.made_of.update(asdict(system), bundle_sha256=models.bundle.sha256)
+        row.made_of.update(asdict(system))
+        row.made_of.update(model=models.bundle.root.name, bundle_sha256=models.bundle.sha256)
         return row, _examples(truth.items, sounds)
 
     def _folder(self, folder: Path, truth: Truth) -> Row:

@@ -57,7 +57,7 @@ class System:
     @property
     def name(self) -> str:
         """As the tables show it: ``starter, generative, good``."""
-        words = [self.model]
+        words = [Path(self.model).name or self.model]
         if self.condition == "picture":
             words.append(self.mapper)
         words.append(self.quality)

@@ -106,6 +106,7 @@ def test_auto_is_named_and_what_a_bundle_lacks_is_told(models: Models) -> None:
     assert found.mapper in ("bridge", "regression", "generative")
     assert found.name == f"tiny, {found.mapper}, good, 1 steps"
     assert TEXT.name == "tiny, good, 1 steps"
+    assert replace(TEXT, model="/somewhere/mine", steps=0, guidance=2.0).name == "mine, good, guidance 2"
     lacking = {"regression", "generative"} - set(models.bundle.mappers)
     for mapper in lacking:
         with pytest.raises(ModelMissing):
