@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from ...addon.wire.errors import BadInput, FootfallError, ModelRefused
-from ..models.vocoder import Vocoder
-from ..models.weights import load_weights
+from ..models.spectral_vocoder import SpectralVocoder
+from ..models.vocoder import Vocoder, vocoder_of
 from ..sound.finishing import resample
 from ..train import mel
 from ..train.griffin_lim import griffin_lim
@@ -89,16 +89,15 @@ def compare(
     return _summed(tuple(rows))
 
 
-def load(folder: Path) -> Vocoder:
+def load(folder: Path) -> Vocoder | SpectralVocoder:
     """The worker's vocoder of a part folder. Raises ModelMissing, ModelRefused."""
-    from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
-
     try:
         config = json.loads((folder / "config.json").read_bytes())
-        settings = SpeechT5HifiGanConfig(**{k: v for k, v in config.items() if k != "architectures"})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ModelRefused(f"There is no vocoder in {folder} that can be read.", repr(error)) from error
-    return Vocoder(load_weights(lambda: SpeechT5HifiGan(settings), folder / "model.safetensors"))
+    if not isinstance(config, dict):
+        raise ModelRefused(f"There is no vocoder in {folder} that can be read.")
+    return vocoder_of(config, folder / "model.safetensors", "cpu", torch.float32)
 
 
 @torch.inference_mode()
@@ -135,7 +134,7 @@ def _read(path: Path) -> np.ndarray | None:
 
 
 @torch.inference_mode()
-def _row(name: str, sound: np.ndarray, play: Vocoder) -> Row:
+def _row(name: str, sound: np.ndarray, play: Vocoder | SpectralVocoder) -> Row:
     real = torch.from_numpy(sound)
     mels = mel.log_mel(real[None])
     made = play(mels)[0]

@@ -17,6 +17,7 @@ from .clap import ClapEncoder
 from .clip import ClipEncoder
 from .mapper import TEXT_PRIOR, Mapper, choose, load_mapper, load_text_prior
 from .offset import measure_offset
+from .spectral_vocoder import SpectralVocoder
 from .vocoder import Vocoder, load_vocoder
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Models:
     clap: ClapEncoder
     bank: Bank
     audioldm: AudioLDM
-    vocoder: Vocoder
+    vocoder: Vocoder | SpectralVocoder
     offset: int
     _mappers: dict[str, Mapper] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from . import mel
+from .spectral_vocoder import SpectralVocoder
 from .vocoder import Vocoder
 
 FRAMES = 48
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @torch.inference_mode()
-def measure_offset(vocoder: Vocoder) -> int:
+def measure_offset(vocoder: Vocoder | SpectralVocoder) -> int:
     """Samples by which the vocoder's sound comes late (negative: early); 0 if it does not answer to a
     click.
     """
@@ -50,7 +51,7 @@ def measure_offset(vocoder: Vocoder) -> int:
     return offset if abs(offset) <= LONGEST_S * rate else 0
 
 
-def log_mel(sound: Tensor, vocoder: Vocoder) -> Tensor:
+def log_mel(sound: Tensor, vocoder: Vocoder | SpectralVocoder) -> Tensor:
     """(samples,) -> (frames, mels): AudioLDM's analysis at the vocoder's own hop, bands and rate."""
     return mel.log_mel(sound, hop=vocoder.hop, mels=vocoder.mels, rate_hz=vocoder.rate_hz)
 

@@ -9,8 +9,9 @@ with a question between layers whether to go on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,9 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from ...addon.wire.errors import ModelRefused
+from . import spectral_vocoder
 from .mel_decoder import Check, nothing
+from .spectral_vocoder import SpectralVocoder
 from .weights import load_weights
 
 if TYPE_CHECKING:
@@ -161,23 +164,34 @@ class Vocoder:
         return work + work // 20
 
 
-def load_vocoder(bundle: Bundle, device: Any, dtype: torch.dtype) -> Vocoder:
-    """The vocoder of a bundle. Raises ModelMissing, ModelRefused."""
+def load_vocoder(bundle: Bundle, device: Any, dtype: torch.dtype) -> Vocoder | SpectralVocoder:
+    """The vocoder of a bundle, of either kind. Raises ModelMissing, ModelRefused."""
+    return vocoder_of(bundle.config("vocoder"), bundle.weights("vocoder"), device, dtype)
+
+
+def vocoder_of(
+    config: Mapping[str, Any], weights: Path, device: Any, dtype: torch.dtype
+) -> Vocoder | SpectralVocoder:
+    """A vocoder from its configuration and its safetensors file; the spectral kind in float32, which it is
+    small enough for. Raises ModelMissing, ModelRefused.
+    """
+    if config.get("model_type") == spectral_vocoder.KIND:
+        rounds = spectral_vocoder.rounds_of(config)
+        network = load_weights(lambda: spectral_vocoder.network_of(config), weights, device=device)
+        return SpectralVocoder(network, rounds)
     from huggingface_hub.errors import StrictDataclassError
     from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-    plain = {key: value for key, value in bundle.config("vocoder").items() if key != "architectures"}
     try:
-        config = SpeechT5HifiGanConfig(**plain)
-        odd = all(size % 2 for size in config.resblock_kernel_sizes)
+        public = SpeechT5HifiGanConfig(**{k: v for k, v in config.items() if k != "architectures"})
+        odd = all(size % 2 for size in public.resblock_kernel_sizes)
     except (TypeError, ValueError, StrictDataclassError) as error:
         raise ModelRefused(
             "The vocoder's configuration is damaged; pull the model again.", str(error)
         ) from error
-    if not odd or len(config.upsample_rates) != len(config.upsample_kernel_sizes):
+    if not odd or len(public.upsample_rates) != len(public.upsample_kernel_sizes):
         raise ModelRefused("The vocoder of this model is of a kind that Footfall does not know.")
-    path = bundle.weights("vocoder")
-    return Vocoder(load_weights(lambda: SpeechT5HifiGan(config), path, device=device, dtype=dtype))
+    return Vocoder(load_weights(lambda: SpeechT5HifiGan(public), weights, device=device, dtype=dtype))
 
 
 def _pairs(block: Any) -> _Pairs:

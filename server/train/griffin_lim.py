@@ -2,7 +2,7 @@
 """Sound from a log-mel without any training: what a vocoder must beat.
 
 The mel is spread back over frequencies by non-negative least squares, and phases are found by the fast
-Griffin-Lim algorithm (Perraudin, Balazs & Sondergaard, WASPAA 2013), momentum 0.99.
+Griffin-Lim algorithm (``models/phases.py``).
 """
 
 from __future__ import annotations
@@ -10,30 +10,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..models.mel import HOP, N_FFT, mel_bands
+from ..models.mel import mel_bands
+from ..models.phases import sound_of
 
 ITERATIONS = 60  # 100 are no closer to recordings
-MOMENTUM = 0.99
 SPREAD_STEPS = 200
 
 
 def griffin_lim(mels: Tensor, *, iterations: int = ITERATIONS, seed: int = 0) -> Tensor:
     """(T, 64) log-mel -> (160 T,) float32 at 16 kHz."""
-    wanted = spread(mels.double().exp()).T.float()  # (513, T)
-    wanted = torch.cat((wanted, wanted[:, -1:]), 1)  # the frame centred on the end
-    window = torch.hann_window(N_FFT)
-    samples = len(mels) * HOP
-    generator = torch.Generator().manual_seed(seed)
-    phase = 2 * torch.pi * torch.rand(wanted.shape, generator=generator)
-    spectrum = torch.polar(wanted, phase)
-    before = torch.zeros_like(spectrum)
-    for _ in range(iterations):
-        sound = torch.istft(spectrum, N_FFT, HOP, window=window, length=samples)
-        found = torch.stft(sound, N_FFT, HOP, window=window, pad_mode="reflect", return_complex=True)
-        ahead = found + MOMENTUM * (found - before)
-        spectrum = wanted * ahead / ahead.abs().clamp_min(1e-12)
-        before = found
-    return torch.istft(spectrum, N_FFT, HOP, window=window, length=samples)
+    wanted = spread(mels.double().exp()).float()
+    return sound_of(wanted[None], rounds=iterations, seed=seed)[0]
 
 
 def spread(energies: Tensor, steps: int = SPREAD_STEPS) -> Tensor:

@@ -21,6 +21,7 @@ from ...addon.wire.errors import BadInput
 from ..models.audioldm import AudioLDM, load_audioldm
 from ..models.device import is_out_of_memory
 from ..models.offset import measure_offset
+from ..models.spectral_vocoder import SpectralVocoder
 from ..models.vocoder import Vocoder, load_vocoder
 from ..sampling import solvers, windows
 from ..sampling.denoiser import Denoiser, RowLimit
@@ -54,7 +55,7 @@ class Listening:
     """UNet, VAE and vocoder, ready to sound. ``step``: of the UNet's training; -1: its finished part."""
 
     audioldm: AudioLDM
-    vocoder: Vocoder
+    vocoder: Vocoder | SpectralVocoder
     offset: int
     step: int
 

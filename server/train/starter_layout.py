@@ -9,6 +9,7 @@ into modules.
 from __future__ import annotations
 
 from ..models.layouts import EMBEDDING, Config, Layout
+from ..models.spectral_vocoder import KIND
 
 LATENT_CHANNELS = 8
 MELS = 64
@@ -44,6 +45,15 @@ def starter_layout(*, tiny: bool = False) -> Layout:
         clip_vocabulary=VOCABULARY,
     )
 
+
+# The starter's own vocoder; ``Layout.vocoder`` is the public kind, for whoever has the time to train it.
+SPECTRAL: Config = {
+    "model_type": KIND,
+    "sampling_rate": 16000,
+    "network": {"channels": 256, "blocks": 6, "kernel": 7},
+    "rounds": 32,
+}
+TINY_SPECTRAL: Config = {**SPECTRAL, "network": {"channels": 16, "blocks": 1, "kernel": 3}, "rounds": 4}
 
 # Zero terminal signal-to-noise ratio, so that level and noise floor are learnt (Lin et al., WACV 2024,
 # arXiv:2305.08891: rescaled betas, v-prediction, trailing spacing).

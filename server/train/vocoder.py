@@ -9,6 +9,7 @@ has in it. Some mels are blurred as a VAE blurs them.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from pathlib import Path
@@ -28,15 +29,19 @@ from .general import as_recorded, general
 from .seats import Batch, Player
 from .settings import Settings
 from .sounds import SAMPLES, Sounds, load_sounds
-from .starter_layout import starter_layout
+from .starter_layout import SPECTRAL, TINY_SPECTRAL, starter_layout
 
 if TYPE_CHECKING:
     from transformers import SpeechT5HifiGan
 
-NAME = "vocoder"
+    from .spectral import SpectralTask
+
+NAME = "vocoder-hifigan"  # its folder; the spectral kind has ``vocoder``
 SPLIT = "train"
-DEFAULT_STEPS = 15_000
+DEFAULT_STEPS = 8_000
 NEEDS = ("world",)
+
+KINDS = ("spectral", "hifigan")
 
 BATCH, FRAMES = 4, 64  # sounds in a step, and mel frames of each
 MARGIN = 4  # frames to either side that the analysis needs to see
@@ -78,7 +83,7 @@ class VocoderTask:
         self._made: Tensor | None = None
         self.players = (
             Player(
-                name=NAME,
+                name="vocoder",
                 module=self.vocoder,
                 loss=self._loss,
                 rate=RATE,
@@ -115,23 +120,7 @@ class VocoderTask:
 
     def _drawn(self, draw: np.random.Generator, count: int) -> Batch:
         """ "mels" (count, frames, 64) and the sound under them, "waves" (count, frames * 160)."""
-        samples = (self._frames + 2 * MARGIN) * mel.HOP
-        rows = np.stack([self._sound(draw, samples) for _ in range(count)])
-        waves = torch.from_numpy(rows)
-        mels = mel.log_mel(waves)[:, MARGIN:-MARGIN]
-        blurred = torch.from_numpy(draw.random(count) < BLURRED)[:, None, None]
-        keep = MARGIN * mel.HOP
-        return {"mels": torch.where(blurred, blur(mels), mels), "waves": waves[:, keep:-keep].contiguous()}
-
-    def _sound(self, draw: np.random.Generator, samples: int) -> np.ndarray:
-        if draw.random() < GENERAL:
-            return general(draw, samples) * np.float32(10.0 ** (draw.uniform(QUIETEST_DB, -0.5) / 20.0))
-        start = int(draw.integers(SAMPLES - samples + 1))
-        wave = self._sounds.wave(int(draw.integers(len(self._sounds))), start, samples)
-        if draw.random() >= CHANGED:
-            return wave
-        peak = np.abs(wave).max()
-        return as_recorded(draw, wave) * np.float32(peak * 10.0 ** (draw.uniform(-6.0, 0.0) / 20.0))
+        return heard(self._sounds, draw, count, self._frames)
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         waves = batch["waves"]
@@ -158,6 +147,29 @@ class VocoderTask:
         weights = {name: v.detach().cpu().contiguous() for name, v in self.vocoder.state_dict().items()}
         (folder / "config.json").write_text(json.dumps(self._layout, indent=2) + "\n", encoding="utf-8")
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def heard(sounds: Sounds, draw: np.random.Generator, count: int, frames: int) -> Batch:
+    """What a vocoder learns from: "mels" (count, frames, 64), and the sound under them, "waves"
+    (count, frames * 160).
+    """
+    samples = (frames + 2 * MARGIN) * mel.HOP
+    waves = torch.from_numpy(np.stack([_sound(sounds, draw, samples) for _ in range(count)]))
+    mels = mel.log_mel(waves)[:, MARGIN:-MARGIN]
+    blurred = torch.from_numpy(draw.random(count) < BLURRED)[:, None, None]
+    keep = MARGIN * mel.HOP
+    return {"mels": torch.where(blurred, blur(mels), mels), "waves": waves[:, keep:-keep].contiguous()}
+
+
+def _sound(sounds: Sounds, draw: np.random.Generator, samples: int) -> np.ndarray:
+    if draw.random() < GENERAL:
+        return general(draw, samples) * np.float32(10.0 ** (draw.uniform(QUIETEST_DB, -0.5) / 20.0))
+    start = int(draw.integers(SAMPLES - samples + 1))
+    wave = sounds.wave(int(draw.integers(len(sounds))), start, samples)
+    if draw.random() >= CHANGED:
+        return wave
+    peak = np.abs(wave).max()
+    return as_recorded(draw, wave) * np.float32(peak * 10.0 ** (draw.uniform(-6.0, 0.0) / 20.0))
 
 
 def build(layout: Config) -> SpeechT5HifiGan:
@@ -232,16 +244,34 @@ def blur(mels: Tensor) -> Tensor:
     return functional.conv2d(rows, kernel)[:, 0]
 
 
-def task(work: Path, settings: Settings) -> VocoderTask:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kind", choices=KINDS, default=KINDS[0], help="spectral is the starter's, hifigan the public one"
+    )
+
+
+def task(work: Path, settings: Settings) -> VocoderTask | SpectralTask:
     """Raises BadInput when the world has no sounds to learn from."""
+    from . import spectral
+
     small = settings.tiny
+    sounds, warmup = load_sounds(work, SPLIT), 2 if small else 200
+    if getattr(settings, "kind", KINDS[0]) == "spectral":
+        return spectral.SpectralTask(
+            sounds,
+            TINY_SPECTRAL if small else SPECTRAL,
+            batch=2 if small else spectral.BATCH,
+            frames=24 if small else spectral.FRAMES,
+            seed=settings.seed,
+            warmup=warmup,
+        )
     return VocoderTask(
-        load_sounds(work, SPLIT),
+        sounds,
         starter_layout(tiny=small).vocoder,
         batch=2 if small else BATCH,
         frames=16 if small else FRAMES,
         critic_from=2 if small else CRITIC_FROM,
         critic_channels=4 if small else 16,
         seed=settings.seed,
-        warmup=2 if small else 200,
+        warmup=warmup,
     )

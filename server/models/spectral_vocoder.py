@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A vocoder for small models: a network that sharpens log-mel to a fine spectrum, and phases found for it.
+
+HiFi-GAN learns to make waves in hundreds of thousands of steps. What a log-mel lacks most is not phase but
+the place of each partial within its band, and that is learnt at frame rate, a hundred times cheaper
+(``server/evaluation/vocoding.py`` measures it). It lies in the part ``vocoder`` like the other kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from ...addon.wire.errors import ModelRefused
+from . import mel, phases
+from .mel_decoder import Check, nothing
+
+KIND = "footfall_spectral_vocoder"
+BINS = mel.N_FFT // 2 + 1
+LOUDEST = 6.0  # of a log-magnitude: no levelled sound comes near
+_NETWORK = {"channels": 4096, "blocks": 64, "kernel": 31}  # the largest that a configuration may ask for
+_MOST_ROUNDS = 1000
+
+
+class SpectrumNetwork(nn.Module):
+    """log-mel (B, T, 64) -> log-magnitude (B, T, 513). Begins at the mel itself, spread over its bands."""
+
+    def __init__(self, channels: int, blocks: int, kernel: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(mel.MELS))
+        self.register_buffer("scale", torch.ones(mel.MELS))
+        self.rise = nn.Conv1d(mel.MELS, channels, kernel, padding=kernel // 2)
+        self.blocks = nn.ModuleList(_Block(channels, kernel) for _ in range(blocks))
+        self.fall = nn.Linear(channels, BINS)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        x = self.rise(((mels - self.mean) / self.scale).transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+        return spread(mels) + self.fall(x.transpose(1, 2)).float()
+
+
+class _Block(nn.Module):
+    """Neighbours in time, then the channels of one frame, added to what came in."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.across = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.within = nn.Sequential(
+            nn.Conv1d(channels, 2 * channels, 1), nn.SiLU(), nn.Conv1d(2 * channels, channels, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = x + self.within(self.across(self.norm(x.transpose(1, 2)).transpose(1, 2)))
+        return mixed
+
+
+def spread(mels: Tensor) -> Tensor:
+    """(B, T, 64) log-mel -> (B, T, 513): each frequency at the mean log-magnitude of the bands it is in."""
+    bands = mel.mel_bands().to(mels)
+    level = mels - bands.sum(0).log()  # of a flat spectrum within the band
+    share = bands / bands.sum(0)
+    inside = share.sum(1, keepdim=True) > 0
+    share = torch.where(inside, share, one_hot(_nearest().to(mels.device), mel.MELS).to(mels))
+    return level @ (share / share.sum(1, keepdim=True)).T
+
+
+def _nearest() -> Tensor:
+    """(513,) the band whose middle is nearest: for the lowest and highest frequencies, which are in none."""
+    bands = mel.mel_bands()
+    middle = (bands * torch.arange(BINS)[:, None]).sum(0) / bands.sum(0)
+    return (torch.arange(BINS)[:, None] - middle).abs().argmin(1)
+
+
+class SpectralVocoder:
+    """log-mel (B, T, 64) -> waveform (B, 160 T) float32 at 16 kHz. ``rounds``: of Griffin-Lim."""
+
+    rate_hz, mels, hop = mel.RATE_HZ, mel.MELS, mel.HOP
+
+    def __init__(self, network: SpectrumNetwork, rounds: int) -> None:
+        self._network = network
+        self._rounds = rounds
+
+    @torch.inference_mode()
+    def __call__(
+        self, mels: Tensor, check: Check = nothing, done: Callable[[float], None] = lambda fraction: None
+    ) -> Tensor:
+        """One row after the other, so that each is the same whatever the others are."""
+
+        def within(number: int, row: int) -> None:
+            check()
+            done((row + (number + 1) / (self._rounds + 1)) / len(mels))
+
+        weight = self._network.fall.weight
+        sounds = []
+        for row in range(len(mels)):
+            check()
+            logs = self._network(mels[row : row + 1].to(weight)).float().clamp_max(LOUDEST)
+            sounds.append(
+                phases.sound_of(
+                    logs.exp(), rounds=self._rounds, check=lambda number, row=row: within(number, row)
+                )
+            )
+        done(1.0)
+        return torch.cat(sounds) if sounds else mels.new_zeros(0, mels.shape[1] * self.hop)
+
+
+def network_of(config: Mapping[str, Any]) -> SpectrumNetwork:
+    """The network that the part's configuration describes, with fresh weights. Raises ModelRefused."""
+    sizes = config.get("network")
+    fits = isinstance(sizes, Mapping) and set(sizes) == set(_NETWORK)
+    if not fits or any(
+        type(sizes[key]) is not int or not 1 <= sizes[key] <= most for key, most in _NETWORK.items()
+    ):
+        raise ModelRefused("The vocoder's configuration is damaged; pull the model again.", repr(sizes)[:200])
+    return SpectrumNetwork(**sizes)
+
+
+def rounds_of(config: Mapping[str, Any]) -> int:
+    """Raises ModelRefused."""
+    rounds = config.get("rounds")
+    if type(rounds) is not int or not 1 <= rounds <= _MOST_ROUNDS:
+        raise ModelRefused(
+            "The vocoder's configuration is damaged; pull the model again.", f"rounds: {rounds!r}"
+        )
+    return rounds
