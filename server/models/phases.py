@@ -14,6 +14,7 @@ from torch import Tensor
 from .mel import HOP, N_FFT
 
 MOMENTUM = 0.99
+SHORTEST = 8  # frames; the analysis window has to fit in
 
 Check = Callable[[int], None]
 
@@ -24,8 +25,10 @@ def sound_of(magnitudes: Tensor, *, rounds: int, seed: int = 0, check: Check = l
     Phases begin at random, the same for every row and on every device. ``check`` is called with the number of
     each round and may raise to stop; nothing else in the loop waits for the device.
     """
-    samples = magnitudes.shape[1] * HOP
-    wanted = torch.cat((magnitudes, magnitudes[:, -1:]), 1).transpose(1, 2)  # also the frame around the end
+    frames = magnitudes.shape[1]
+    held = magnitudes[:, -1:].expand(-1, max(1, SHORTEST + 1 - frames), -1)  # also the frame around the end
+    wanted = torch.cat((magnitudes, held), 1).transpose(1, 2)
+    samples = (wanted.shape[2] - 1) * HOP
     window = torch.hann_window(N_FFT, device=wanted.device)
     generator = torch.Generator().manual_seed(seed)
     phase = 2 * torch.pi * torch.rand(wanted.shape[1:], generator=generator)
@@ -38,4 +41,4 @@ def sound_of(magnitudes: Tensor, *, rounds: int, seed: int = 0, check: Check = l
         ahead = found + MOMENTUM * (found - before)
         spectrum = wanted * ahead / ahead.abs().clamp_min(1e-12)
         before = found
-    return torch.istft(spectrum, N_FFT, HOP, window=window, length=samples)
+    return torch.istft(spectrum, N_FFT, HOP, window=window, length=samples)[:, : frames * HOP]

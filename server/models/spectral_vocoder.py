@@ -114,9 +114,8 @@ def network_of(config: Mapping[str, Any]) -> SpectrumNetwork:
     """The network that the part's configuration describes, with fresh weights. Raises ModelRefused."""
     sizes = config.get("network")
     fits = isinstance(sizes, Mapping) and set(sizes) == set(_NETWORK)
-    if not fits or any(
-        type(sizes[key]) is not int or not 1 <= sizes[key] <= most for key, most in _NETWORK.items()
-    ):
+    within = fits and all(type(sizes[key]) is int and 1 <= sizes[key] <= _NETWORK[key] for key in _NETWORK)
+    if not within or not sizes["kernel"] % 2:
         raise ModelRefused("The vocoder's configuration is damaged; pull the model again.", repr(sizes)[:200])
     return SpectrumNetwork(**sizes)
 
