@@ -274,8 +274,8 @@ class _Makers:
         if "latents" in kinds or "clap" in kinds:
             waves = torch.from_numpy(np.stack([mel.prepare(sample.sound_48k) for sample in samples]))
         if "latents" in kinds:
-            rows = [latents_of(self._vae, mel.log_mel(group), self._dtype) for group in waves.split(AT_ONCE)]
-            yield "latents", {"latents": torch.cat(rows).half()}
+            means = [latents_of(self._vae, mel.log_mel(group), self._dtype) for group in waves.split(AT_ONCE)]
+            yield "latents", {"latents": torch.cat(means).half()}
         if "clap" in kinds:
             yield "clap", {"sounds": self.clap.encode_audio(waves)}
         if "clip" in kinds:

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of clips: which label a video has, and whether it is held out. VGGSound's own list, or a plain one.
-
-"""
+"""Lists of clips: which label a video has, and whether it is held out. VGGSound's own, or a plain one."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def load_sounds(work: Path, split: str, tick: Tick = lambda done: None) -> Sound
     found = _kept(folder, split, world)
     if found is not None:
         return found
-    names = []
+    names: list[str] = []
     samples = read_shards(work / "world", split)
     for number in itertools.count():
         rows = list(_waves(itertools.islice(samples, PER_FILE), lambda n: tick(len(names) * PER_FILE + n)))

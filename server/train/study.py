@@ -131,7 +131,7 @@ class _Seen:
         """
         order = torch.randperm(len(self._true), generator=torch.Generator().manual_seed(self._scope.seed))
         even = normalize(self._true.mean(0, keepdim=True), dim=-1).expand_as(self._true)
-        table = [
+        table: Table = [
             {"mapper": name, "seconds": self._seconds[name]} | mapped.scores(rows, self._true)
             for name, rows in self._found.items()
         ]

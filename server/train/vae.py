@@ -110,7 +110,7 @@ class VaeTask:
         folder.mkdir(parents=True, exist_ok=True)
         vae = copy.deepcopy(self.vae).float().eval()
         whiten(vae, *self._latent_statistics(vae))
-        weights = {name: value.cpu().contiguous() for name, value in vae.state_dict().items()}
+        weights = {name: value.half().cpu().contiguous() for name, value in vae.state_dict().items()}
         (folder / "config.json").write_text(json.dumps(self._layout, indent=2) + "\n", encoding="utf-8")
         save_file(weights, folder / "diffusion_pytorch_model.safetensors", {"format": "pt"})
 
@@ -177,6 +177,8 @@ def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
     before, after = vae.quant_conv, vae.post_quant_conv
     assert isinstance(before, nn.Conv2d)
     assert isinstance(after, nn.Conv2d)
+    assert before.bias is not None
+    assert after.bias is not None
     mean, deviation = mean.to(before.weight), deviation.to(before.weight)
     count = len(mean)
     before.weight[:count] /= deviation[:, None, None, None]

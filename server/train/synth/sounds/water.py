@@ -55,7 +55,7 @@ def pour(draw: Draw, shot: Shot) -> Signal:
     unsteady = np.exp(0.3 * dsp.wander(draw, 14.0))[:, None]
     jet = dsp.painted(draw, (1.3 * column + splash * flow) * unsteady)
     drops_in = _cloud(draw, dsp.swarm(draw, 60 + 150 * flow), 600, 4200)
-    glugs = 0.0
+    glugs: Signal | float = 0.0
     if shot.parameters["object"] == "bottle":
         glugs = 1.1 * _cloud(
             draw, np.arange(draw.random() * 0.2, 2.56, draw.uniform(0.14, 0.22)), 220, 380, 0.2
@@ -113,6 +113,7 @@ def rain(draw: Draw, shot: Shot) -> Signal:
     heavy = 0.15 + 0.85 * float(shot.parameters["intensity"])
     ground = str(shot.parameters["ground"])
     near = dsp.sprinkle(draw, 30 + 330 * heavy, 0.9)
+    points: dsp.Points
     if ground == "window":
         hz = dsp.between(draw, 900, 1400) * np.array([1.0, 1.7, 2.6, 3.9, 5.2])
         grain = dsp.ring(hz, 0.022, [0.7, 1, 0.8, 0.5, 0.3], 0.04)
