@@ -264,7 +264,9 @@ def flight(
 ) -> None:
     """From (begin, start) to (end, stop) with slopes per frame; a parabola is such a Bezier curve exactly."""
     third = (end - begin) / 3.0
-    first, last = _point(target, begin, start), _point(target, end, stop)
+    for frame, value in ((begin, start), (end, stop)):
+        _point(target, frame, value)
+    first, last = _point(target, begin, start), _point(target, end, stop)  # a new point moves the others
     first.handle_right = (begin + third, start + leaves * third)
     last.handle_left = (end - third, stop - arrives * third)
     target.update()

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hits read from scenes whose hits are known: found, on time, and nothing left changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import bpy
+import numpy as np
+import pytest
+from footfall.addon.host import demo_shot, tracks
+from footfall.addon.timeline import FrameRange, Rate
+from footfall.addon.wire.messages import Event
+from footfall.tests.blender import scene_truth
+from footfall.tests.blender.scene_truth import HELD_OUT, RATES, WAYS, Truth
+from footfall.tests.blender.traces import changes, snapshot
+
+
+def read(scene: bpy.types.Scene) -> tuple[Event, ...]:
+    rate = Rate(scene.render.fps, scene.render.fps_base)
+    return tracks.read(scene, FrameRange(scene.frame_start, scene.frame_end), rate)
+
+
+def compare(truth: Truth) -> tuple[list[float], int, int]:
+    """(errors in seconds of the hits found, hits missed, events that are no hit). A bounce of a rigid body is
+    a hit whose time is not known.
+    """
+    rate = truth.scene.render.fps / truth.scene.render.fps_base
+    found = [float(event.time_s) for event in read(truth.scene)]
+    wanted = [(frame - 1) / rate for frame in truth.hits]
+    errors = []
+    for time in wanted:
+        near = min(found, key=lambda other: abs(other - time), default=math.inf)
+        if abs(near - time) <= 1.0 / rate:
+            errors.append(near - time)
+            found.remove(near)
+    if truth.scene.rigidbody_world is not None:
+        found = [time for time in found if time < min(wanted) - 0.02]
+    return errors, len(wanted) - len(errors), len(found)
+
+
+def cube(name: str, place: tuple[float, float, float], size: float = 1.0) -> bpy.types.Object:
+    return demo_shot.parts.box(bpy.context.scene, name, place, (size,) * 3, demo_shot.parts.material("wood"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_hits_are_found_on_time(way: str, measured: Callable[[str], None]) -> None:
+    truth = scene_truth.make(way, HELD_OUT, 24, 1.0)
+    errors, missed, false = compare(truth)
+    measured(
+        f"{len(errors)} found, {missed} missed, {false} false, worst {max(map(abs, errors)) * 1e3:.2f} ms"
+    )
+    assert (missed, false) == (0, 0)
+    assert max(map(abs, errors)) < 0.5 / 24
+    assert float(np.median(np.abs(errors))) < 0.005
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", RATES, ids=str)
+@pytest.mark.parametrize("way", WAYS)
+def test_held_out_scenes(way: str, rate: tuple[int, float], measured: Callable[[str], None]) -> None:
+    errors, missed, false = [], 0, 0
+    for seed in range(HELD_OUT + 1, HELD_OUT + 4):
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        more, lost, wrong = compare(scene_truth.make(way, seed, *rate))
+        errors, missed, false = errors + more, missed + lost, false + wrong
+    size = np.abs(errors)
+    measured(
+        f"{len(errors)} found, {missed} missed, {false} false; "
+        f"median {np.median(size) * 1e3:.2f} ms, p95 {np.quantile(size, 0.95) * 1e3:.2f} ms"
+    )
+    assert len(errors) >= 0.98 * (len(errors) + missed)
+    assert false <= 0.05 * (len(errors) + false)
+    assert np.median(size) < 0.005
+    assert np.quantile(size, 0.95) < 0.5 * rate[1] / rate[0]
+
+
+def test_the_demo_shots_twelve_hits_without_markers() -> None:
+    scene = demo_shot.build()
+    for one in [one for one in scene.objects if one.name.startswith(("Rain", "Drop"))]:
+        bpy.data.objects.remove(one)  # quicker; nothing of them is near
+    found = read(scene)
+    for hit in demo_shot.HITS:
+        assert min(abs(event.time_s - hit.time_s) for event in found) < 0.005, hit
+    assert len(found) <= len(demo_shot.HITS) + 3  # the last small bounces, which nobody has marked
+
+
+def test_nothing_is_left_changed() -> None:
+    scene = scene_truth.make("keyed", 3, 24, 1.0).scene
+    scene.frame_end = 30
+    scene.frame_set(7, subframe=0.25)
+    before = snapshot()[scene.name]
+    read(scene)
+    assert (scene.frame_current, scene.frame_subframe) == (7, 0.25)
+    assert not [line for line in changes(before, snapshot()[scene.name]) if "/matrix_" not in line]
+
+
+def test_a_reading_that_is_stopped_gives_the_frame_back() -> None:
+    scene = scene_truth.make("keyed", 4, 24, 1.0).scene
+    running = tracks.Reading(scene, FrameRange(1, 60), Rate(24))
+    for _ in range(10):
+        assert running.step()
+    running.abort()
+    assert scene.frame_current == 1
+    assert not running.step()
+
+
+def test_hidden_things_are_left_out() -> None:
+    truth = scene_truth.make("keyed", 5, 24, 1.0)
+    for one in truth.scene.objects:
+        one.hide_render = "ball" in one.name
+    assert read(truth.scene) == ()
+
+
+def test_odd_scenes_are_read() -> None:
+    """No size, no number, out of all bounds, nothing inside, instances, everything moving."""
+    scene = bpy.context.scene
+    scene.frame_end = 14
+    cube("Flat", (0, 0, 0)).scale = (0.0, 0.0, 0.0)
+    cube("Huge", (1e30, 0, 0)).scale = (1e20, 1.0, 1.0)
+    cube("Lost", (math.nan, 0, 0))
+    empty = bpy.data.objects.new("Nothing", bpy.data.meshes.new("Nothing"))
+    instances = bpy.data.objects.new("Instances", None)
+    instances.instance_type, instances.instance_collection = "COLLECTION", bpy.data.collections.new("Group")
+    for one in (empty, instances):
+        scene.collection.objects.link(one)
+    for number in range(12):
+        one = cube("Busy", (2.0 * number, 0, 0))
+        for frame in range(1, 15):
+            one.location.z = float(frame % 2)
+            one.keyframe_insert("location", frame=frame)
+    scene.frame_set(1)
+    read(scene)
+
+
+def test_nothing_moves_nothing_sounds() -> None:
+    cube("Still", (0, 0, 0))
+    bpy.context.scene.frame_end = 10
+    assert read(bpy.context.scene) == ()
