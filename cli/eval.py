@@ -23,6 +23,7 @@ from ..addon.wire.handshake import DEVICES
 from ..addon.wire.messages import MAPPERS, QUALITIES
 from .progress import ProgressLine
 from .train_line import duration
+from .work import add_work, work_folder
 
 if TYPE_CHECKING:
     from ..server.evaluation.systems import System
@@ -55,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--no-model", action="store_true", help="only --sounds and the reference points")
     parser.add_argument("--ears", metavar="NAME|DIR", help="whose CLIP and CLAP listen (default: the first)")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="the training's folder (default: the cache)")
+    add_work(parser)
     parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"shots at most ({LIMIT})")
     parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of the sounds (0)")
     parser.add_argument("--device", choices=DEVICES, default="auto")
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from ..server.evaluation.run import Plan
     from ..server.evaluation.run import run as evaluate
 
-    work = (options.work or _default_work()).expanduser().resolve()
+    work = work_folder(options)
     systems = _systems(options)
     if not systems and not options.sounds and not options.no_model:
         raise BadInput("There is nothing to measure; name a --model or a folder of --sounds.")
@@ -116,12 +117,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _words(words: str, left: float | None) -> str:
     return words if left is None else f"{words}, {duration(left)} left"
-
-
-def _default_work() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("footfall") / "train"
 
 
 def _once(values: Sequence[Any]) -> tuple[Any, ...]:

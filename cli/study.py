@@ -15,13 +15,14 @@ from ..addon.folders import models_folder
 from ..addon.wire.errors import BadInput
 from ..addon.wire.handshake import DEVICES
 from .progress import ProgressLine
+from .work import add_work, work_folder
 
 SPLITS = ("scene", "combo")
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("study", help="mappers compared: gap, frames, steps, guidance")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="the training's folder (default: the cache)")
+    add_work(parser)
     parser.add_argument("--split", choices=SPLITS, default="scene", help="of its held-out shots (scene)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="embeddings of footfall embed instead")
     parser.add_argument("--model", metavar="NAME|DIR", help="a model's mappers instead of the work folder's")
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from ..server.train.study import Scope, study, work_mappers
     from ..server.train.world_pairs import world_pairs
 
-    work = options.work or _default_work()
+    work = work_folder(options)
     home = work
     if options.model:
         home = find_bundle(options.model, options.models or models_folder(), paths=True).root
@@ -59,9 +60,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         print((options.out / "study.md").read_text("utf-8"))
     return 0
-
-
-def _default_work() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("footfall") / "train"

@@ -21,6 +21,7 @@ from ..addon.options import Parser
 from ..addon.wire.errors import BadInput, Cancelled, ModelMissing
 from ..addon.wire.handshake import DEVICES
 from .train_line import TrainLine, loss_words
+from .work import add_work, work_folder
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 KINDS = ("sounds", "pictures")
@@ -126,9 +127,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART", parser_class=_PartParser)
     for name, words in HELP.items():
         one = parts.add_parser(name, help=words, description=f"{words[:1].upper()}{words[1:]}.")
-        one.add_argument(
-            "--work", type=Path, metavar="DIR", help="the training's folder (default: the cache)"
-        )
+        add_work(one)
         one.add_argument("--tiny", action="store_true", help="everything small: a test of the whole chain")
         one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         if name in (WORLD, STARTER):
@@ -180,7 +179,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    work = (options.work or _default_work()).resolve()
+    work = work_folder(options)
     first = os.environ.get("RANK", "0") == "0"  # of several processes one does the talking
     if options.part in (WORLD, STARTER) and os.environ.get("WORLD_SIZE", "1") != "1":
         raise BadInput(
@@ -201,12 +200,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json and first:
         print(json.dumps(report))
     return 0
-
-
-def _default_work() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("footfall") / "train"
 
 
 def _world(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class Store:
                 row = json.loads(line)
             except ValueError:  # cut short by a kill: that file is tried again
                 continue
-            if isinstance(row, dict) and {"file", "reason", "said", "stamp"} <= row.keys():
+            whole = isinstance(row, dict) and {"file", "reason", "said", "stamp"} <= row.keys()
+            if whole and row["file"] not in self.files:  # embedded since, when it had changed
                 self.skipped[row["file"]] = row
 
     def knows(self, name: str, stamp: list[int]) -> bool:

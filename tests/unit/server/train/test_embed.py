@@ -134,6 +134,8 @@ def test_a_skipped_file_is_tried_again_once_it_changed(tmp_path: Path) -> None:
     (folder / "later.mkv").write_bytes((folder / "id0_000000.mkv").read_bytes())
     report, eye = run(folder, out)
     assert (report["done"], report["skipped"], eye.frames) == (2, [], 6)
+    report, _ = run(folder, out)
+    assert (report["done"], report["skipped"]) == (2, [])
 
 
 def test_again_tries_what_was_skipped(tmp_path: Path) -> None:
