@@ -25,6 +25,7 @@ PICTURES_PER_SECOND = 4.0
 PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
 STARTER = "starter"
 RANGES = ("scene", "preview", "strips")
+HITS = ("scene", "markers")
 SOURCES = ("auto", "camera", "sequencer", "rendered", "render")
 
 
@@ -124,7 +125,11 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         help="bed: one sound for the whole shot; spots: one for each hit (default bed)",
     )
     group.add_argument(
-        "--events", type=Path, metavar="FILE.json", help="hits with their times, instead of found ones"
+        "--events",
+        type=Path,
+        metavar="scene|markers|FILE.json",
+        help="where hits come from: the scene's motion and its markers, its markers alone, or a file "
+        "(default: as the scene says)",
     )
 
 
@@ -177,6 +182,12 @@ def model_choice(model: str) -> tuple[str, Path | None]:
     return folder.name, folder.parent
 
 
+def hit_source(options: argparse.Namespace) -> str:
+    """ "scene" or "markers", whichever ``--events`` names; empty for a file, or when nothing is said."""
+    word = "" if options.events is None else str(options.events)
+    return word if word in HITS else ""
+
+
 def read_events(path: Path) -> tuple[Event, ...]:
     """The hits in a JSON list of objects with Event's fields; ``time_s`` a number or a text as "7/24".
 
@@ -226,6 +237,6 @@ def request_settings(options: argparse.Namespace) -> dict[str, Any]:
         "condition": options.condition,
         "layers": options.layers,
     }
-    if options.events is not None:
+    if options.events is not None and not hit_source(options):
         settings["events"] = read_events(options.events)
     return settings

@@ -13,24 +13,36 @@ from . import texts
 
 if TYPE_CHECKING:
     from .capture import Capture
+    from .orders import Order
     from .session import Session
+    from .tracks import Reading
+
+PICTURES_PART = 0.7  # of the progress, where hits are read as well
 
 
 class Running:
     """The capture of one job. ``progress``: 0..1."""
 
-    def __init__(self, job_id: str, capture: Capture) -> None:
+    def __init__(self, job_id: str, capture: Capture, *, reads: bool = False) -> None:
         self.job_id = job_id
         self.capture = capture
         self.complete = False
         self.pictures: tuple[Any, Any] | None = None
+        self.reads = reads  # the scene's motion as well
+        self.reading: Reading | None = None
+        self.hits: tuple[Any, ...] | None = None
 
     @property
     def progress(self) -> float:
-        return self.capture.progress
+        if not self.reads:
+            return self.capture.progress
+        read = self.reading.progress if self.reading is not None else float(self.hits is not None)
+        return self.capture.progress * PICTURES_PART + read * (1.0 - PICTURES_PART)
 
     def abort(self) -> None:
         """Stop, and give the user's frame and poses back."""
+        if self.reading is not None:
+            self.reading.abort()
         self.capture.abort()
 
 
@@ -70,7 +82,9 @@ def _begin(session: Session, job_id: str) -> bool:
         route=order.source,
     )
     session.table.move(job_id, CAPTURING, session.clock())
-    session.capture = Running(job_id, capture.begin(bpy.context, options))
+    running = capture.begin(bpy.context, options)
+    # What the sequencer shows is not the scene's own motion.
+    session.capture = Running(job_id, running, reads=_reads(order) and running.route != "sequencer")
     return True
 
 
@@ -86,6 +100,16 @@ def _continue(session: Session, running: Running) -> bool:
         if running.pictures is None:  # restoring and sending have a tick each
             session.did = "restore"
             running.pictures = running.capture.finish()
+            if running.reads:
+                running.reading = _reading(session, running)
+            return True
+        if running.reading is not None:
+            session.did = "picture"
+            if not running.reading.step():
+                session.did = "restore"
+                running.hits, running.reading = running.reading.finish(), None
+            if job is not None:
+                job.fraction = running.progress
             return True
     except FootfallError:
         session.capture = None
@@ -96,7 +120,20 @@ def _continue(session: Session, running: Running) -> bool:
     return True
 
 
+def _reads(order: Order) -> bool:
+    """Where spots are wanted and nobody has said where the hits are, the scene's motion tells."""
+    return order.hits == "scene" and "events" not in order.settings and "spots" in order.settings["layers"]
+
+
+def _reading(session: Session, running: Running) -> Reading:
+    from .tracks import Reading
+
+    order = session.works[running.job_id].order
+    return Reading(_scene(order.scene_name, order.scene_uid), order.span, order.rate)
+
+
 def _request(session: Session, running: Running, frames: Any, times_s: Any) -> Any:
+    from ..events import with_markers
     from ..timeline import wire_seconds
     from ..wire.messages import FoleyRequest
     from . import events
@@ -107,6 +144,9 @@ def _request(session: Session, running: Running, frames: Any, times_s: Any) -> A
     if "events" not in settings and "spots" in settings["layers"]:
         scene = _scene(order.scene_name, order.scene_uid)
         settings["events"] = events.read(scene, order.span, order.rate)
+        if running.hits:
+            frame_s = order.rate.seconds(1)
+            settings["events"] = with_markers(running.hits, settings["events"], frame_s)
     duration_s = wire_seconds(order.span.duration_s(order.rate))
     return FoleyRequest(frames=frames, times_s=times_s, duration_s=duration_s, **settings)
 

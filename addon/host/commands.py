@@ -214,7 +214,13 @@ def _order(parsed: argparse.Namespace, session: Session) -> Any:
         orders.frame_range(scene, parsed.range), orders.scene_rate(scene), parsed.start, parsed.end
     )
     return orders.make(
-        scene, session.file_id, span, source=parsed.source, per_second=parsed.per_second, settings=settings
+        scene,
+        session.file_id,
+        span,
+        source=parsed.source,
+        per_second=parsed.per_second,
+        settings=settings,
+        hits=options.hit_source(parsed) or scene.footfall.events,
     )
 
 

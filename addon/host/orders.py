@@ -25,6 +25,7 @@ from .properties import FOOTFALL_PG_settings
 class Order:
     """One job to be. ``settings``: the fields of FoleyRequest that do not come from the picture.
 
+    ``hits``: where spots come from, scene (and markers) or markers alone;
     ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see files.py.
     """
 
@@ -36,6 +37,7 @@ class Order:
     source: str
     per_second: float
     settings: Mapping[str, Any]
+    hits: str = "scene"
 
     @property
     def label(self) -> str:
@@ -79,6 +81,7 @@ def from_panel(context: bpy.types.Context, file_id: str) -> Order:
         source=chosen.source,
         per_second=chosen.per_second,
         settings=settings,
+        hits=chosen.events,
     )
 
 
@@ -90,6 +93,7 @@ def make(
     source: str,
     per_second: float,
     settings: Mapping[str, Any],
+    hits: str = "scene",
 ) -> Order:
     """An order for ``span`` of ``scene``. Raises BadInput when it is longer than one job may be."""
     rate = scene_rate(scene)
@@ -110,6 +114,7 @@ def make(
         source=source,
         per_second=float(per_second),
         settings=dict(settings),
+        hits=hits,
     )
 
 

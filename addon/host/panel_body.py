@@ -52,6 +52,9 @@ def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:
     row = body.row(heading="Layers", align=True)
     row.prop(chosen, "bed", toggle=True)
     row.prop(chosen, "spots", toggle=True)
+    row = body.row()
+    row.active = chosen.spots
+    row.prop(chosen, "events")
     body.prop(chosen, "bundle")
     note = bundles.find(chosen.bundle_name).note
     if note:

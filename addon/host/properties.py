@@ -34,6 +34,14 @@ SOURCES = (
     ("rendered", "Rendered Frames", "Frames that are already rendered to the output path"),
     ("render", "Small Render", "Render small pictures now; slower, and works without a window"),
 )
+EVENTS = (
+    (
+        "scene",
+        "Scene and Markers",
+        "Hits that Footfall finds in the animation, and your markers; markers win",
+    ),
+    ("markers", "Markers Only", "Only where you have set markers, as: hit wooden box, step 0.5"),
+)
 RANGES = (
     ("scene", "Scene", "From the first to the last frame of the scene"),
     ("preview", "Preview Range", "The preview range of the scene"),
@@ -100,6 +108,9 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
     )
     spots: BoolProperty(
         name="Spots", description="One short sound for each hit, a strip of its own on the hit", default=True
+    )
+    events: EnumProperty(
+        name="Hits", description="Where the spots' hits come from", items=EVENTS, default="scene"
     )
     source: EnumProperty(
         name="Picture", description="Where the pictures come from", items=SOURCES, default="auto"

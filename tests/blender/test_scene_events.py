@@ -9,7 +9,8 @@ from collections.abc import Callable
 import bpy
 import numpy as np
 import pytest
-from footfall.addon.host import demo_shot, tracks
+from footfall.addon.host import capturing, demo_shot, orders, tracks
+from footfall.addon.host.session import Session
 from footfall.addon.timeline import FrameRange, Rate
 from footfall.addon.wire.messages import Event
 from footfall.tests.blender import scene_truth
@@ -138,3 +139,36 @@ def test_nothing_moves_nothing_sounds() -> None:
     cube("Still", (0, 0, 0))
     bpy.context.scene.frame_end = 10
     assert read(bpy.context.scene) == ()
+
+
+def test_a_job_reads_hits_after_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the order to the request, the marker standing for the hit that it lies on."""
+    truth = scene_truth.make("keyed", 6, 24, 1.0)
+    truth.scene.frame_end = 40
+    truth.scene.timeline_markers.new("hit mine", frame=round(truth.hits[0]))
+    session = Session()
+    sent = []
+    monkeypatch.setattr(session, "warm_up", lambda: None)
+    monkeypatch.setattr(session, "send", lambda job_id, request, path: sent.append(request))
+    settings = {"layers": ("bed", "spots"), "takes": 1}
+    for hits in ("scene", "markers"):
+        order = orders.make(
+            truth.scene,
+            session.file_id,
+            FrameRange(1, 40),
+            source="render",
+            per_second=0.5,
+            settings=settings,
+            hits=hits,
+        )
+        session.add(order)
+        count = len(sent)
+        for _ in range(400):
+            capturing.step(session)
+            if len(sent) > count:
+                break
+        session.table.fail(session.table.all()[-1].job_id, 0.0, "cancelled", "Cancelled.")
+    with_scene, markers = (request.events for request in sent)
+    assert [event.words for event in markers] == ["mine"]
+    assert "mine" in [event.words for event in with_scene]
+    assert len(with_scene) == sum(frame < 41 for frame in truth.hits)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from footfall.addon import events
+from footfall.addon import events, options
 from footfall.addon.events import Contact, Turn, Watch, merge, name_thing, with_markers
 from footfall.addon.wire import limits
 from footfall.addon.wire.messages import Event
@@ -152,6 +152,15 @@ def test_no_more_events_than_a_message_takes_and_the_strongest_of_them() -> None
     assert len(told) == limits.EVENTS
     assert told[0].time_s == Fraction(5, 100_000)
     assert with_markers(told, [event(Fraction(0), "mine")], Fraction(1, 24))[0].words == "mine"
+
+
+def test_the_option_names_a_source_or_a_file() -> None:
+    parser = options.Parser()
+    options.add_sound_options(parser)
+    for word, source in (("scene", "scene"), ("markers", "markers"), ("hits.json", "")):
+        assert options.hit_source(parser.parse_args(["--events", word])) == source
+    assert options.hit_source(parser.parse_args([])) == ""
+    assert "events" not in options.request_settings(parser.parse_args(["--events", "markers"]))
 
 
 def test_strength_follows_force() -> None:
