@@ -29,6 +29,9 @@ _MOST_ROUNDS = 1000
 class SpectrumNetwork(nn.Module):
     """log-mel (B, T, 64) -> log-magnitude (B, T, 513). Begins at the mel itself, spread over its bands."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, channels: int, blocks: int, kernel: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(mel.MELS))
@@ -92,31 +95,30 @@ class SpectralVocoder:
     ) -> Tensor:
         """One row after the other, so that each is the same whatever the others are."""
 
-        def within(number: int, row: int) -> None:
-            check()
-            done((row + (number + 1) / (self._rounds + 1)) / len(mels))
-
         weight = self._network.fall.weight
         sounds = []
         for row in range(len(mels)):
             check()
             logs = self._network(mels[row : row + 1].to(weight)).float().clamp_max(LOUDEST)
-            sounds.append(
-                phases.sound_of(
-                    logs.exp(), rounds=self._rounds, check=lambda number, row=row: within(number, row)
-                )
-            )
+
+            def within(number: int, row: int = row) -> None:
+                check()
+                done((row + (number + 1) / (self._rounds + 1)) / len(mels))
+
+            sounds.append(phases.sound_of(logs.exp(), rounds=self._rounds, check=within))
         done(1.0)
         return torch.cat(sounds) if sounds else mels.new_zeros(0, mels.shape[1] * self.hop)
 
 
 def network_of(config: Mapping[str, Any]) -> SpectrumNetwork:
     """The network that the part's configuration describes, with fresh weights. Raises ModelRefused."""
-    sizes = config.get("network")
-    fits = isinstance(sizes, Mapping) and set(sizes) == set(_NETWORK)
-    within = fits and all(type(sizes[key]) is int and 1 <= sizes[key] <= _NETWORK[key] for key in _NETWORK)
+    said: Any = config.get("network")
+    sizes: dict[str, Any] = dict(said) if isinstance(said, Mapping) else {}
+    within = set(sizes) == set(_NETWORK) and all(
+        type(sizes[key]) is int and 1 <= sizes[key] <= most for key, most in _NETWORK.items()
+    )
     if not within or not sizes["kernel"] % 2:
-        raise ModelRefused("The vocoder's configuration is damaged; pull the model again.", repr(sizes)[:200])
+        raise ModelRefused("The vocoder's configuration is damaged; pull the model again.", repr(said)[:200])
     return SpectrumNetwork(**sizes)
 
 

@@ -204,7 +204,8 @@ def play(vocoder: SpeechT5HifiGan, mels: Tensor) -> Tensor:
     for index, up in enumerate(vocoder.upsampler):
         x = _convolved(up, functional.leaky_relu(x, slope))
         blocks = []
-        for block in vocoder.resblocks[index * kernels : (index + 1) * kernels]:
+        some: Any = vocoder.resblocks[index * kernels : (index + 1) * kernels]
+        for block in some:
             hidden = x
             for dilated, plain in zip(block.convs1, block.convs2, strict=True):
                 inner = _convolved(dilated, functional.leaky_relu(hidden, slope))
