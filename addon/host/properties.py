@@ -110,7 +110,7 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
         name="Spots", description="One short sound for each hit, a strip of its own on the hit", default=True
     )
     events: EnumProperty(
-        name="Hits", description="Where the spots' hits come from", items=EVENTS, default="scene"
+        name="Hits", description="Where the spots' hits come from", items=EVENTS, default="markers"
     )
     source: EnumProperty(
         name="Picture", description="Where the pictures come from", items=SOURCES, default="auto"
