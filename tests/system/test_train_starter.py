@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Mapping
@@ -21,7 +22,10 @@ from footfall.server.outcome import check_rendering
 from footfall.server.train.shards import read_shards
 
 # The pictures come from the bpy module, in processes of its own.
-pytestmark = pytest.mark.blender
+pytestmark = [
+    pytest.mark.blender,
+    pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="pictures need Blender's module"),
+]
 
 SHOTS = {"train": 4, "judge": 3, "scene": 2, "combo": 1}
 STEPS = 2
