@@ -7,9 +7,10 @@ Figures are read from the trainings' logs and from the report of ``footfall eval
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+from PIL import Image
 
 from ...addon.wire.errors import BadInput, ModelError
 from ..models import manifest
@@ -22,6 +23,7 @@ PICTURES = {
     "spectrograms-picture-1.png": "sounds-from-pictures.png",
     "spectrograms-text-1.png": "sounds-from-words.png",
 }
+LARGEST, COLOURS = (1100, 3000), 64
 TRAININGS = ("clip", "clap", "vae", "vocoder", "audioldm", "mapper-regression", "mapper-generative", "judge")
 
 HEAD = """# Starter
@@ -84,8 +86,11 @@ def write_card(work: Path, target: Path, report: Path) -> Bundle:
 
 
 def _copied(source: Path, target: Path) -> bool:
+    """Smaller and in fewer colours: weights are what the room is for."""
     if source.is_file():
-        shutil.copyfile(source, target)
+        with Image.open(source) as picture:
+            picture.thumbnail(LARGEST)
+            picture.convert("RGB").quantize(COLOURS).save(target, optimize=True)
     return target.is_file()
 
 

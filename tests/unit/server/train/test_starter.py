@@ -13,6 +13,7 @@ from footfall.server.models.bundle import CONFIGS, open_bundle
 from footfall.server.models.random_bundle import write_random_bundle
 from footfall.server.train import card, starter
 from footfall.server.train.parts import part_folder
+from PIL import Image
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +78,15 @@ def test_the_card(trained: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     report.mkdir()
     (report / "report.md").write_text("# Evaluation\n\nA figure of 0.123.\n\n## Bars\n")
-    (report / "spectrograms-text-1.png").write_bytes(b"a picture")
+    Image.new("RGB", (4000, 1000), "red").save(report / "spectrograms-text-1.png")
     sealed = card.write_card(trained, bundle.root, report)
     words = (bundle.root / "README.md").read_text()
     assert "## Measured\n\nA figure of 0.123.\n\n### Bars" in words
     assert "| `footfall train vae` | 20 | 2 | loss 0.25 |" in words  # the last whole row
     assert "sounds-from-words.png" in words
     assert "sounds-from-pictures.png" not in words
+    with Image.open(bundle.root / "sounds-from-words.png") as shown:
+        assert shown.size == (1100, 275)
     assert {"README.md", "sounds-from-words.png"} <= set(sealed.files)
     assert sealed.sampling == bundle.sampling
     sealed.check(*sealed.files)
