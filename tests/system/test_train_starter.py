@@ -24,6 +24,7 @@ from footfall.server.train.shards import read_shards
 # The pictures come from the bpy module, in processes of its own.
 pytestmark = [
     pytest.mark.blender,
+    pytest.mark.timeout(900),  # a quarter of a minute by itself; a busy machine may take long
     pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="pictures need Blender's module"),
 ]
 
