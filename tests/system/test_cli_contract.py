@@ -111,7 +111,7 @@ def test_models_list(shell: Shell) -> None:
     code, out, err = shell.run("models", "list", "--json")
     assert (code, err) == (0, "")
     here = [row["name"] for row in one_object(out)["models"] if row["installed"]]
-    assert here == ["tiny"]
+    assert here == ["starter", "tiny"]
 
 
 def test_without_the_workers_packages_the_doctor_is_left(shell: Shell, tmp_path: Path) -> None:
