@@ -23,7 +23,12 @@ from footfall.server.train.synth.stage import render
 from footfall.server.train.synth.stage.__main__ import read_shot
 from footfall.server.train.synth.stage.build import clear
 from footfall.server.train.synth.stage.scenes import SCENES
+from footfall.tests.blender.host_tools import IS_MODULE
 
+pytestmark = pytest.mark.skipif(
+    not IS_MODULE or bpy.app.version < (5, 0),
+    reason="the synthetic world is made with the bpy module that trainings are installed with",
+)
 SEEN = [family.name for family in FAMILIES if family.seen]
 ROUND = len(FAMILIES)
 
