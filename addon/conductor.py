@@ -215,7 +215,10 @@ class Conductor:
             return (RESTARTING if worker.error else STARTING), ""
         if worker.state != life.UP:
             return OFF, ""
-        if self.jobs.phase == "loading" or (pong is not None and pong.state == "loading"):
+        phase = self.jobs.phase
+        # A pong may be seconds old; what is said of the job, or that it is done, is newer.
+        loads = pong is not None and pong.state == "loading" and bool(self.jobs.job_id) and not phase
+        if phase == "loading" or loads:
             return LOADING, ""
         if worker.quiet:
             return BUSY, "The worker is busy and does not answer; it is left alone."
