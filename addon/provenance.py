@@ -28,7 +28,7 @@ MOST_CHARACTERS = 1_000_000
 EVENTS_KEPT = 200  # more are left out of the strip: they are found again in the scene
 
 Fact = str | int | float | bool | None
-_PICTURE = ("frames", "times_s")  # drawn again when a take is made again
+_PICTURE = ("frames", "times_s", "motion")  # drawn again when a take is made again
 _KNOWN = {
     "uuid",
     "job_id",

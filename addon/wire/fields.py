@@ -274,6 +274,23 @@ class Array:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Maybe:
+    """A value of ``spec``, or None."""
+
+    spec: Spec
+
+    def check(self, name: str, value: Any) -> None:
+        if value is not None:
+            self.spec.check(name, value)
+
+    def pack(self, value: Any, buffers: list[memoryview]) -> Any:
+        return None if value is None else self.spec.pack(value, buffers)
+
+    def unpack(self, name: str, plain: Any, buffers: Incoming) -> Any:
+        return None if plain is None else self.spec.unpack(name, plain, buffers)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Nested:
     kind: type
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 # One message
 HEADER_BYTES = 4 * 1024 * 1024  # JSON header frame
 HEADER_DEPTH = 12  # nesting of the JSON header
-BUFFERS = 512  # raw frames behind the header
+BUFFERS = 2_048  # raw frames behind the header
 FRAME_BYTES = 768 * 1024 * 1024  # one ZeroMQ frame (ZMQ_MAXMSGSIZE)
 
 # Texts, in characters
@@ -24,6 +24,11 @@ DURATION_S = 1_200
 TAKES = 16
 TAKE_SECONDS = 2_400  # takes x duration
 EVENTS = 10_000
+CUTS = 1_000
+PULLS = 64
+MOTION = 72_000  # small grey pictures: 20 minutes at 60 frames a second
+MOTION_SIDE = (8, 256)  # pixels
+DUCK_DB = 40.0
 SEED = 2**63 - 1
 STEPS = 1_000
 GUIDANCE = 30.0
@@ -31,7 +36,7 @@ RATE_HZ = (8_000, 192_000)
 LOUDNESS_LUFS = (-60.0, -5.0)
 
 # One result
-CLIPS = 256
+CLIPS = 1_024
 HEARD = 64
 WARNINGS = 32
 BUNDLES = 64

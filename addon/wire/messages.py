@@ -18,14 +18,15 @@ import numpy as np
 
 from . import limits
 from .errors import LimitExceeded, Malformed
-from .fields import Array, Choice, Flag, Integer, Many, Nested, Rational, Real, Text, check, field
+from .fields import Array, Choice, Flag, Integer, Many, Maybe, Nested, Rational, Real, Text, check, field
 
-PROTOCOL_MAJOR = 1  # another major version is refused
+PROTOCOL_MAJOR = 2  # another major version is refused
 PROTOCOL_MINOR = 0
 
 QUALITIES = ("draft", "good", "best")
 MAPPERS = ("auto", "bridge", "regression", "generative")
 LAYERS = ("bed", "spots")
+SPOTS_AS = ("each", "mixed")
 CONDITIONS = ("picture", "clap_text", "clip_text", "clip_text_prior")
 PHASES = ("queued", "loading", "looking", "mapping", "sampling", "decoding", "finishing")
 WORKER_STATES = ("idle", "loading", "busy")
@@ -49,7 +50,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event(Message):
-    """One hit: when (seconds from the start of the shot), how hard (0..1), what, and where it is heard."""
+    """One hit: when (seconds from the start of the shot), how hard (0..1), what, and where it is heard.
+
+    place: where it is seen, as (across, down, size): from the picture's top left, 0..1, and the share of the
+    picture's height that the thing takes; empty where that is not known.
+    """
 
     time_s: Fraction = field(_SECONDS)
     kind: str = field(Text(limits.NAME), default="hit")
@@ -57,6 +62,20 @@ class Event(Message):
     strength: float = field(_UNIT, default=1.0)
     pan: float = field(Real(-1.0, 1.0), default=0.0)
     distance_m: float = field(Real(0.0, 1e6), default=0.0)
+    place: tuple[float, ...] = field(Many(_UNIT, 3), default=())
+
+    def __post_init__(self) -> None:
+        check(self)
+        if len(self.place) not in (0, 3):
+            raise Malformed("A place in the picture has three numbers: across, down, size.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull(Message):
+    """Words that a sound is pulled towards (up to 1) or pushed away from (down to -1: banned)."""
+
+    words: str = field(Text(limits.WORDS))
+    weight: float = field(Real(-1.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,6 +86,13 @@ class FoleyRequest(Message):
     times_s: (T,) float64, seconds from the start of the shot, rising;
     duration_s: exact length of the sound; the result has ``round(duration_s * rate_hz)`` samples.
     ``steps`` 0 and ``guidance`` 0.0 mean: as the quality says.
+
+    Hits: motion (T', h, w) uint8 grey, small pictures at ``motion_rate`` a second from the start of the shot.
+    The worker finds hits and cuts in them, leaves out those weaker than ``least_strength``, and adds the
+    rest to ``events`` and ``cuts``. With ``motion`` and no layer it does nothing else.
+    Spots: a clip for each hit or one for each kind (``spots_as``). Bed: ``cuts`` (seconds) switch it at
+    once where ``hard_cuts``, ``duck_db`` lowers it under spots, ``in_sync`` shapes it by the hits, ``loop``
+    joins its end to its start. ``vary`` turns the seed's noise towards that of ``vary_seed``.
     """
 
     frames: np.ndarray = field(
@@ -89,6 +115,25 @@ class FoleyRequest(Message):
     guidance: float = field(Real(0.0, limits.GUIDANCE), default=0.0)
     rate_hz: int = field(Integer(*limits.RATE_HZ), default=48_000)
     loudness_lufs: float = field(Real(*limits.LOUDNESS_LUFS), default=-23.0)
+    pulls: tuple[Pull, ...] = field(Many(Nested(Pull), limits.PULLS), default=())
+    vary: float = field(_UNIT, default=0.0)
+    vary_seed: int = field(Integer(0, limits.SEED), default=0)
+    motion: np.ndarray | None = field(
+        Maybe(Array("|u1", ((1, limits.MOTION), limits.MOTION_SIDE, limits.MOTION_SIDE))), default=None
+    )
+    motion_rate: Fraction = field(Rational(Fraction(1, 10), Fraction(1_000)), default=Fraction(24))
+    least_strength: float = field(_UNIT, default=0.0)
+    spots_as: str = field(Choice(SPOTS_AS), default="each")
+    cuts: tuple[Fraction, ...] = field(Many(_SECONDS, limits.CUTS), default=())
+    hard_cuts: bool = field(Flag(), default=False)
+    duck_db: float = field(Real(0.0, limits.DUCK_DB), default=0.0)
+    in_sync: bool = field(Flag(), default=False)
+    loop: bool = field(Flag(), default=False)
+
+    @property
+    def only_looks(self) -> bool:
+        """Asks for hits and cuts, and for no sound."""
+        return self.motion is not None and not self.layers
 
     def __post_init__(self) -> None:
         check(self)
@@ -96,13 +141,13 @@ class FoleyRequest(Message):
             raise Malformed("Each frame needs its time.")
         if bool((np.diff(self.times_s) <= 0).any()):
             raise Malformed("The times of the frames must rise from the start of the shot.")
-        if self.condition == "picture" and not len(self.frames):
+        if self.condition == "picture" and not len(self.frames) and not self.only_looks:
             raise Malformed("There is no picture to listen to.")
         if self.takes * self.duration_s > limits.TAKE_SECONDS:
             raise LimitExceeded(
                 f"Takes times length may be at most {limits.TAKE_SECONDS} seconds; ask for fewer takes."
             )
-        if not self.layers or len(set(self.layers)) != len(self.layers):
+        if len(set(self.layers)) != len(self.layers) or not (self.layers or self.only_looks):
             raise Malformed("At least one layer is needed, each once.")
 
 
@@ -129,7 +174,10 @@ class Heard(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clip(Message):
-    """One sound. waveform: (samples, channels) float32 in [-1, 1]; ``start_s`` from the start of the shot."""
+    """One sound. waveform: (samples, channels) float32 in [-1, 1]; ``start_s`` from the start of the shot.
+
+    event: number of its hit among the result's events, group: of the kind of hit; -1 for none or many.
+    """
 
     take: int = field(Integer(0, limits.TAKES - 1))
     layer: str = field(Choice(LAYERS))
@@ -140,6 +188,8 @@ class Clip(Message):
     )
     label: str = field(Text(limits.NAME), default="")
     score: float = field(Real(-1.0, 1.0), default=0.0)
+    event: int = field(Integer(-1, limits.EVENTS - 1), default=-1)
+    group: int = field(Integer(-1, limits.EVENTS - 1), default=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +251,15 @@ class Progress(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result(Message):
+    """events, cuts: all that were used: the request's own, and those that were found."""
+
     job_id: str = field(_JOB_ID)
     clips: tuple[Clip, ...] = field(Many(Nested(Clip), limits.CLIPS))
     provenance: Provenance = field(Nested(Provenance))
     heard: tuple[Heard, ...] = field(Many(Nested(Heard), limits.HEARD), default=())
     warnings: tuple[str, ...] = field(Many(Text(limits.SENTENCE), limits.WARNINGS), default=())
+    events: tuple[Event, ...] = field(Many(Nested(Event), limits.EVENTS), default=())
+    cuts: tuple[Fraction, ...] = field(Many(_SECONDS, limits.CUTS), default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

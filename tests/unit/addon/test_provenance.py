@@ -71,7 +71,7 @@ class TestRoundTrip:
         again = FoleyRequest(frames=before.frames, times_s=before.times_s, **kept.settings)
         for name in kept.settings:
             assert getattr(again, name) == getattr(before, name)
-        assert set(kept.settings) | {"frames", "times_s"} == set(FoleyRequest.__dataclass_fields__)
+        assert set(kept.settings) | {"frames", "times_s", "motion"} == set(FoleyRequest.__dataclass_fields__)
 
     def test_the_model_is_named(self) -> None:
         kept = read(told().text())

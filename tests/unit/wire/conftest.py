@@ -22,7 +22,14 @@ def small_request(**changes: Any) -> messages.FoleyRequest:
         "times_s": np.array([0.0, 0.25]),
         "duration_s": Fraction(1001, 480),
         "prompt": "boots on wet gravel ☂",
-        "events": (messages.Event(time_s=Fraction(1, 24), words="heel", strength=0.5, pan=-0.25),),
+        "events": (
+            messages.Event(
+                time_s=Fraction(1, 24), words="heel", strength=0.5, pan=-0.25, place=(0.5, 0.75, 0.25)
+            ),
+        ),
+        "pulls": (messages.Pull(words="music", weight=-1.0),),
+        "motion": np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8),
+        "cuts": (Fraction(3, 4),),
     }
     return messages.FoleyRequest(**values | changes)
 
@@ -70,10 +77,15 @@ EXAMPLES: dict[str, Callable[[], messages.Message]] = {
     "Progress": lambda: messages.Progress(job_id=JOB, phase="sampling", fraction=0.25, left_s=12.5),
     "Result": lambda: messages.Result(
         job_id=JOB,
-        clips=(small_clip(), small_clip(take=1, layer="spots", start_s=Fraction(1, 24), label="heel")),
+        clips=(
+            small_clip(),
+            small_clip(take=1, layer="spots", start_s=Fraction(1, 24), label="heel", event=0, group=0),
+        ),
         provenance=small_provenance(),
         heard=(messages.Heard(words="footsteps", weight=0.75),),
         warnings=("One frame was black.",),
+        events=(messages.Event(time_s=Fraction(1, 24), words="heel"),),
+        cuts=(Fraction(3, 4),),
     ),
     "Failed": lambda: messages.Failed(job_id=JOB, code="timeout", sentence="Try again.", detail="step 3"),
     "CancelReply": lambda: messages.CancelReply(job_id=JOB, outcome="cancelled"),

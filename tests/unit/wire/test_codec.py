@@ -52,10 +52,14 @@ def values_of(spec: fields.Spec) -> st.SearchStrategy[Any]:
             return st.sampled_from(spec.options)
         case fields.Flag():
             return st.booleans()
+        case fields.Maybe():
+            return st.none() | values_of(spec.spec)
         case fields.Nested():
             return messages_of(spec.kind)
         case fields.Many():
             return st.lists(values_of(spec.spec), max_size=min(spec.most, 3)).map(tuple)
+        case fields.Array(dtype="|u1", shape=((1, _), _, _)):
+            return st.builds(lambda count: np.full((count, 8, 9), count, np.uint8), st.integers(1, 3))
         case fields.Array(dtype="<f4"):
             shape = st.tuples(st.integers(1, 9), st.integers(1, 2))
             return st.builds(
@@ -86,7 +90,10 @@ def requests(draw: st.DrawFn) -> messages.FoleyRequest:
 def messages_of(kind: type) -> st.SearchStrategy[Any]:
     if kind is messages.FoleyRequest:
         return requests()
-    return st.builds(kind, **{f.name: values_of(f.metadata["spec"]) for f in dataclasses.fields(kind)})
+    values = {f.name: values_of(f.metadata["spec"]) for f in dataclasses.fields(kind)}
+    if kind is messages.Event:
+        values["place"] = st.just(()) | st.tuples(*[st.floats(0.0, 1.0)] * 3)
+    return st.builds(kind, **values)
 
 
 @given(st.sampled_from([*messages.MESSAGES.values()]).flatmap(messages_of))
@@ -366,7 +373,11 @@ def test_wrong_arrays_never_leave(array: Any, make_request: Callable) -> None:
     [
         {"times_s": np.array([0.0])},
         {"frames": np.zeros((0, 8, 8, 3), np.uint8), "times_s": np.zeros(0)},
-        {"layers": ()},
+        {"layers": (), "motion": None},
+        {"motion": np.zeros((0, 8, 8), np.uint8)},
+        {"motion": np.zeros((1, 8, 8, 3), np.uint8)},
+        {"cuts": (0.5,)},
+        {"pulls": ("music",)},
         {"layers": ("bed", "bed")},
         {"layers": ["bed"]},
         {"events": [1]},

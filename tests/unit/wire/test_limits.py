@@ -52,6 +52,7 @@ class Makers:
         request, clip = self.request, self.clip
         below, above = (lambda low: low - 1), (lambda high: high + 1)
         side_low, side_high = limits.FRAME_SIDE
+        motion_low, motion_high = limits.MOTION_SIDE
         rate_low, rate_high = limits.RATE_HZ
         loud_low, loud_high = limits.LOUDNESS_LUFS
         bundle = messages.BundleInfo(name="starter")
@@ -104,6 +105,17 @@ class Makers:
                 (lambda s: request(takes=4, duration_s=s), Fraction(600), Fraction(600) + Fraction(1, 10**6))
             ],
             "EVENTS": most("EVENTS", lambda n: request(events=(event,) * n)),
+            "CUTS": most("CUTS", lambda n: request(cuts=(Fraction(0),) * n))
+            + most("CUTS", lambda n: self.result(cuts=(Fraction(0),) * n)),
+            "PULLS": most("PULLS", lambda n: request(pulls=(messages.Pull(words="a", weight=-1.0),) * n)),
+            "MOTION": most("MOTION", lambda n: request(motion=np.zeros((n, 8, 8), np.uint8))),
+            "MOTION_SIDE": [
+                (lambda n: request(motion=np.zeros((1, n, 8), np.uint8)), motion_high, above(motion_high)),
+                (lambda n: request(motion=np.zeros((1, 8, n), np.uint8)), motion_low, below(motion_low)),
+            ],
+            "DUCK_DB": [
+                (lambda db: request(duck_db=db), limits.DUCK_DB, np.nextafter(limits.DUCK_DB, 99).item())
+            ],
             "SEED": most("SEED", lambda n: request(seed=n)),
             "STEPS": most("STEPS", lambda n: request(steps=n))
             + most("STEPS", lambda n: self.provenance(steps=n)),
