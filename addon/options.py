@@ -8,24 +8,23 @@ BadInput. ``request_settings`` gives the fields of a FoleyRequest that do not co
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .hit_file import rational, read_events
 from .wire import limits
-from .wire.errors import BadInput, WireError, WrongUsage
-from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, Event
+from .wire.errors import BadInput, WrongUsage
+from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES
 
 PICTURES_PER_SECOND = 4.0
 PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
 STARTER = "starter"
 RANGES = ("scene", "preview", "strips")
-HITS = ("scene", "markers")
+HITS = ("scene", "markers", "pixels", "list")
 SOURCES = ("auto", "camera", "sequencer", "rendered", "render")
 
 
@@ -67,16 +66,9 @@ def _layers(text: str) -> tuple[str, ...]:
     return names
 
 
-def _rational(text: str) -> Fraction:
-    """A plain decimal or "7/24"; exponents are refused, since Fraction would write out all their digits."""
-    if not re.fullmatch(r"\d{1,12}(\.\d{1,18})?(/[1-9]\d{0,9})?", text) or ("." in text and "/" in text):
-        raise ValueError(f"{text[:40]!r} is not a number of seconds")
-    return Fraction(text).limit_denominator(1_000_000)
-
-
 def _seconds(text: str) -> Fraction:
     try:
-        value = _rational(text)
+        value = rational(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if not 0 <= value <= limits.DURATION_S:
@@ -127,9 +119,10 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--events",
         type=Path,
-        metavar="scene|markers|FILE.json",
-        help="where hits come from: the scene's motion and its markers, its markers alone, or a file "
-        "(default: as the scene says)",
+        metavar="scene|markers|pixels|list|FILE.json",
+        help="where hits come from: the scene's motion and its markers, its markers alone, what moves in the "
+        "picture, the scene's list of hits, or a file (default: the list if it has any, else as the scene "
+        "says)",
     )
 
 
@@ -183,39 +176,9 @@ def model_choice(model: str) -> tuple[str, Path | None]:
 
 
 def hit_source(options: argparse.Namespace) -> str:
-    """ "scene" or "markers", whichever ``--events`` names; empty for a file, or when nothing is said."""
+    """Which of HITS ``--events`` names; empty for a file, or when nothing is said."""
     word = "" if options.events is None else str(options.events)
     return word if word in HITS else ""
-
-
-def read_events(path: Path) -> tuple[Event, ...]:
-    """The hits in a JSON list of objects with Event's fields; ``time_s`` a number or a text as "7/24".
-
-    Raises BadInput with the number of the entry that is wrong.
-    """
-    try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"The hits in {path.name} cannot be read; check the file.", str(error)) from error
-    if not isinstance(plain, list) or len(plain) > limits.EVENTS:
-        raise BadInput(f"{path.name} must hold a list of at most {limits.EVENTS} hits.")
-    return tuple(_event(path, number, entry) for number, entry in enumerate(plain, start=1))
-
-
-def _event(path: Path, number: int, entry: Any) -> Event:
-    try:
-        values = dict(entry)
-        time = values["time_s"]
-        exact = (
-            Fraction(time).limit_denominator(1_000_000) if isinstance(time, float) else _rational(str(time))
-        )
-        values["time_s"] = exact
-        return Event(**values)
-    except (KeyError, TypeError, ValueError, OverflowError, WireError) as error:
-        known = ", ".join(item.name for item in fields(Event))
-        raise BadInput(
-            f"Hit {number} in {path.name} is wrong; its fields are {known}.", str(error)
-        ) from error
 
 
 def random_seed() -> int:
