@@ -2,7 +2,8 @@
 """What each sound is to be like: from pictures and words to unit vectors in CLAP's space.
 
 The picture's condition follows the shot: one vector for each window of the bed, from the frames that the
-window shows, and one for each kind of hit, from the frame in which it is hardest.
+window shows, and one for each kind of hit, from the frame in which it is hardest, and from what is seen close
+around it where its place in the picture is known.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import torch
 from torch import Tensor
 
 from ..addon.wire.errors import BadInput
-from ..addon.wire.messages import FoleyRequest, Heard
+from ..addon.wire.messages import Event, FoleyRequest, Heard
 from .control import JobControl
+from .crops import crops
 from .models.loaded import Models
 from .models.nudge import move
 from .sampling.noise import seed_of
-from .sound.layers import Group
+from .sound.clusters import Cluster
 
 WORDS_STRENGTH = 0.7  # the scene knows what is hit; the picture still says what it looks like
+KIND_STRENGTH = 0.3  # of no more than "hit" or "step"
+CLOSE = 2 / 3  # how much what is seen close around a hit counts, against the whole picture
 
 
 class Conditions:
@@ -33,6 +37,7 @@ class Conditions:
         self._control = control
         self.mapper_name = "auto"
         self._prompt = self._text(request.prompt) if request.prompt.strip() else None
+        self._seen: Tensor | None = None  # (T, D), where pictures decide
         control.progress("looking", 0.0)
         self._row = self._starting_point(control)
         control.check()
@@ -41,31 +46,51 @@ class Conditions:
 
     def bed(self, spans_s: Iterable[tuple[float, float]]) -> Tensor:
         """(W, 512): one row for each window, given in seconds."""
-        rows = self._row([_frames_within(self._request.times_s, *span) for span in spans_s])
-        return self._nudged(rows)
-
-    def spots(self, groups: Sequence[Group]) -> Tensor:
-        """(G, 512): one row for each group of hits, moved towards its words."""
         times = self._request.times_s
-        nearest = [_frame_at(times, float(group.strongest.time_s)) for group in groups]
-        rows = self._row([[frame] if frame is not None else [] for frame in nearest])
-        moved = [
-            move(row.unsqueeze(0), self._text(group.words), WORDS_STRENGTH)
-            for row, group in zip(rows, groups, strict=True)
-        ]
+        return self._nudged(self._row([self._seen_in(_frames_within(times, *span)) for span in spans_s]))
+
+    def spots(self, clusters: Sequence[Cluster]) -> Tensor:
+        """(G, 512): one row for each kind of hit, moved towards its words."""
+        rows = self._row(self._seen_at([cluster.strongest for cluster in clusters]))
+        moved = []
+        for row, cluster in zip(rows, clusters, strict=True):
+            strength = WORDS_STRENGTH if cluster.named else KIND_STRENGTH
+            moved.append(move(row.unsqueeze(0), self._text(cluster.words), strength))
         return self._nudged(torch.cat(moved))
+
+    def looks(self, events: Sequence[Event]) -> Tensor:
+        """(N, D): what is seen close around each hit, all of which have a place; no rows without pictures."""
+        if self._seen is None or not len(events):
+            return torch.zeros(0, 1)
+        close = crops(self._request.frames, self._request.times_s, events)
+        return self._models.clip.encode_images(close, self._control)
+
+    def _seen_in(self, frames: list[int]) -> Tensor | None:
+        """(D,) the mean of what CLIP saw in some frames; None where it looked at nothing."""
+        return None if self._seen is None else self._seen[frames].mean(0)
+
+    def _seen_at(self, events: Sequence[Event]) -> list[Tensor | None]:
+        """What is seen at each hit: the whole picture, and closely where its place is known."""
+        frames = [_frame_at(self._request.times_s, float(event.time_s)) for event in events]
+        seen = [self._seen_in([] if frame is None else [frame]) for frame in frames]
+        placed = [index for index, event in enumerate(events) if event.place]
+        close = dict(zip(placed, self.looks([events[index] for index in placed]), strict=False))
+        return [
+            row if row is None or index not in close else (1.0 - CLOSE) * row + CLOSE * close[index]
+            for index, row in enumerate(seen)
+        ]
 
     def heard(self, rows: Tensor) -> tuple[Heard, ...]:
         """The captions nearest to ``rows``."""
         return self._models.bank.heard(rows)
 
-    def _starting_point(self, control: JobControl) -> Callable[[list[list[int]]], Tensor]:
-        """A function from lists of frames to rows; where words alone decide, it gives them for any frames."""
+    def _starting_point(self, control: JobControl) -> Callable[[Sequence[Tensor | None]], Tensor]:
+        """A function from what was seen to rows; where words alone decide, it gives them for anything."""
         kind = self._request.condition
         if kind == "picture":
-            seen = self._models.clip.encode_images(self._request.frames, control)
+            self._seen = self._models.clip.encode_images(self._request.frames, control)
             control.check()
-            return lambda frames: self._mapped(torch.stack([seen[some].mean(0) for some in frames]))
+            return lambda seen: self._mapped(torch.stack([row for row in seen if row is not None]))
         prior = self._models.text_prior() if kind == "clip_text_prior" else None
         if self._prompt is None:
             raise BadInput("Without a picture the words decide; write in the prompt what is to be heard.")
@@ -77,7 +102,7 @@ class Conditions:
                 seed = seed_of(self._request.seed, "prior")
                 read = prior.map(read, seed, self._tell).float().cpu()
             words = self._mapped(read)
-        return lambda frames: words.expand(len(frames), -1)
+        return lambda seen: words.expand(len(seen), -1)
 
     def _mapped(self, clip_rows: Tensor) -> Tensor:
         mapper = self._models.mapper(self._request.mapper)

@@ -22,9 +22,10 @@ from .models.loaded import Models
 from .rendering import Batch, Report
 from .sampling import windows
 from .sampling.quality import Quality, quality
-from .sound import finishing, layers
+from .sound import clusters, finishing, layers, spots
+from .sound.clusters import Cluster
 
-MOST_GROUPS = 16  # different sounds among the hits of a shot
+NO_HITS = "There are no hits to put spots on; find events in the scene first, or use the bed."
 
 
 class Job:
@@ -38,18 +39,20 @@ class Job:
         self.heard: tuple[Heard, ...] = ()
         self._quality = chosen_quality(request, models.bundle.sampling)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
-        self._groups = self._group_hits() if "spots" in request.layers else ()
+        kinds = self._kinds_of_hits() if "spots" in request.layers else ()
         self._conditions = Conditions(request, models, control)
+        self._clusters, self._rows = self._kinds_of_sounds(kinds)
+        self._shares = clusters.shares(self._clusters)
 
     def batches(self) -> dict[str, Batch]:
         """Layer -> the sounds to make for it."""
         found = {}
         if "bed" in self.request.layers:
             found["bed"] = self._bed()
-        if self._groups:
+        if self._clusters:
             found["spots"] = self._spots()
-        if not self.heard and self._groups:
-            self.heard = self._conditions.heard(found["spots"].conditions[: len(self._groups), 0])
+        if not self.heard and self._clusters:
+            self.heard = self._conditions.heard(self._rows)
         self.control.progress("mapping", 1.0)
         return found
 
@@ -69,12 +72,17 @@ class Job:
         return self._batch(names, samples, plan, rows.expand(len(names), *rows.shape))
 
     def _spots(self) -> Batch:
-        """Every take of one short sound for each group of hits."""
-        samples = finishing.sample_count(layers.SPOT_S, self.models.rate_hz)
+        """Every take of the short sounds for each kind of hit."""
+        samples = finishing.sample_count(spots.SPOT_S, self.models.rate_hz)
         columns = windows.columns_for(samples, self.models.column_samples)
-        rows = self._conditions.spots(self._groups)
         takes = self.request.takes
-        names = tuple(("spots", take, group.words) for take in range(takes) for group in self._groups)
+        own = [
+            (*cluster.name, sound)
+            for cluster, count in zip(self._clusters, self._shares, strict=True)
+            for sound in range(count)
+        ]
+        names = tuple(("spots", take, *name) for take in range(takes) for name in own)
+        rows = self._rows.repeat_interleave(torch.tensor(self._shares), dim=0)
         plan = windows.plan(columns, windows.LONGEST, windows.OVERLAP)
         return self._batch(names, samples, plan, rows.repeat(takes, 1).unsqueeze(1))
 
@@ -91,18 +99,32 @@ class Job:
             quality=self._quality,
         )
 
-    def _group_hits(self) -> tuple[layers.Group, ...]:
+    def _kinds_of_hits(self) -> tuple[Cluster, ...]:
+        """The hits by their words. Raises BadInput where there are none."""
         request = self.request
+        if not request.events and request.motion is not None and "bed" in request.layers:
+            self.warnings.append("No hits were found, so there are no spots.")
+            return ()
         if not request.events:
-            raise BadInput(
-                "There are no hits to put spots on; find events in the scene first, or use the bed."
-            )
-        most = min(MOST_GROUPS, limits.CLIPS // request.takes - 1)
-        groups = layers.group_events(request.events, request.duration_s, most)
-        outside = len(request.events) - sum(len(group.events) for group in groups)
+            raise BadInput(NO_HITS)
+        kinds = clusters.by_words(request.events, request.duration_s)
+        outside = len(request.events) - sum(len(kind.events) for kind in kinds)
         if outside:
             self.warnings.append(f"{outside} hits are after the end of the shot and were left out.")
-        return groups
+        return kinds
+
+    def _kinds_of_sounds(self, kinds: tuple[Cluster, ...]) -> tuple[tuple[Cluster, ...], torch.Tensor]:
+        """The hits by what they are to sound like, and the condition (G, 512) of each kind."""
+        if not kinds:
+            return (), torch.zeros(0, 512)
+        parted: list[Cluster] = []
+        for kind in kinds:
+            looked_at = clusters.to_look_at(kind)
+            looks = self._conditions.looks([kind.events[index] for index in looked_at])
+            parted += clusters.by_looks(kind, looked_at[: len(looks)], looks.numpy())
+        rows = self._conditions.spots(parted)
+        joined, kept = clusters.join_most_alike(parted, rows.numpy())
+        return joined, rows[kept]
 
     def shares(self, phase: str, batches: dict[str, Batch]) -> Iterator[tuple[str, Batch, Report]]:
         """Each batch with a report that gives its share of the phase."""
@@ -121,14 +143,18 @@ class Job:
             done += batch.work
 
     def finished(self, batches: dict[str, Batch], sounds: dict[str, np.ndarray]) -> Iterator[Clip]:
-        """Clips of every take: the bed, then the spots."""
+        """Clips of every take: the beds, then the spots."""
+        takes = range(self.request.takes)
+        placing = self._placing()
+        placed = [self._placed(take, sounds["spots"], placing) for take in takes if "spots" in sounds]
         if "bed" in sounds:
             best = self._best(batches["bed"], sounds["bed"])
             for take, (index, score) in enumerate(best):
-                self._tell("finishing", take / len(best) / 2)
+                self._tell("finishing", 0.5 + take / len(best) / 2)
                 yield self._bed_clip(take, sounds["bed"][index], score)
-        if "spots" in sounds:
-            yield from self._spot_clips(sounds["spots"])
+        for take, hits in enumerate(placed):
+            self._tell("finishing", 1.0)
+            yield from layers.clips(hits, take, placing)
 
     def _best(self, batch: Batch, sounds: np.ndarray) -> list[tuple[int, float]]:
         """(number, CLAP cosine to the condition) of each take's best candidate; 0.0 where there is only
@@ -140,7 +166,7 @@ class Job:
         wanted = torch.nn.functional.normalize(batch.conditions[0].mean(0), dim=0)
         scores = []
         for sound in sounds:
-            self._tell("finishing", 0.0)
+            self._tell("finishing", 0.5)
             heard = self.models.clap.encode_audio(sound[None].copy(), self.models.rate_hz)[0]
             scores.append(float((heard * wanted).sum().clamp(-1.0, 1.0)))
         takes = np.array(scores).reshape(-1, each)
@@ -163,24 +189,41 @@ class Job:
             score=score,
         )
 
-    def _spot_clips(self, sounds: np.ndarray) -> Iterator[Clip]:
-        request, takes = self.request, self.request.takes
-        count = sum(len(group.events) for group in self._groups)
-        placing = layers.Placing(
+    def _placing(self) -> layers.Placing:
+        request = self.request
+        hits = sum(len(cluster.events) for cluster in self._clusters)
+        too_many = request.takes * (hits + 1) > limits.CLIPS
+        if too_many and request.spots_as == "each":
+            self.warnings.append(f"{hits} hits are too many for a clip each; each kind of hit is one clip.")
+        return layers.Placing(
             rate_hz=request.rate_hz,
             seed=request.seed,
-            one_each=takes * (count + 1) <= limits.CLIPS,
+            one_each=request.spots_as == "each" and not too_many,
             most_samples=self._samples,
             distance_m=layers.middle_distance(request.events),
         )
-        for number, sound in enumerate(sounds):
-            self._tell("finishing", 0.5 + number / len(sounds) / 2)
-            take, group = divmod(number, len(self._groups))
-            hits = self._groups[group]
-            short = layers.spot(
-                sound, self.models.rate_hz, request.rate_hz, request.loudness_lufs, dies_away=hits.dies_away
+
+    def _placed(self, take: int, sounds: np.ndarray, placing: layers.Placing) -> list[layers.Placed]:
+        """The hits of one take, as they sound. sounds: (takes x sounds, samples) of all takes."""
+        request = self.request
+        each = sum(self._shares)
+        own = iter(sounds[take * each : (take + 1) * each])
+        shaped: list[list[np.ndarray]] = []
+        for number, (cluster, count) in enumerate(zip(self._clusters, self._shares, strict=True)):
+            self._tell("finishing", (take + number / len(self._clusters)) / request.takes / 2)
+            shaped.append(
+                [
+                    spots.spot(
+                        next(own),
+                        self.models.rate_hz,
+                        request.rate_hz,
+                        request.loudness_lufs,
+                        dies_away=cluster.dies_away,
+                    )
+                    for _ in range(count)
+                ]
             )
-            yield from layers.clips(hits, short, take, placing)
+        return layers.place(self._clusters, shaped, take, placing)
 
     def provenance(self) -> Provenance:
         bundle = self.models.bundle

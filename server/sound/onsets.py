@@ -24,23 +24,25 @@ def envelope(sound: np.ndarray, rate_hz: int, seconds: float = SMOOTH_S) -> np.n
     return np.sqrt((power[high] - power[low]) / np.maximum(high - low, 1))
 
 
-def attack(sound: np.ndarray, rate_hz: int) -> int:
-    """The sample at which the strongest attack of ``sound`` (N,) begins; 0 for silence.
+def attack(sound: np.ndarray, rate_hz: int, first: int = 0) -> int:
+    """The sample at which the strongest attack of ``sound`` (N,) begins, from ``first`` on; that for silence.
+
+    What lies before ``first`` is only compared with; where there is nothing before, silence is taken for it.
 
     The steepest rise of the logarithmic envelope marks the attack; from there the beginning is walked back to
     where the envelope leaves the level before it. Robust to a noise floor, which generated sounds have.
     """
     if not len(sound) or float(np.abs(sound).max()) == 0.0:
-        return 0
+        return first
     shape = envelope(sound, rate_hz)
     peak = float(shape.max())
     step = max(1, round(FLUX_S * rate_hz))
     before = np.concatenate((np.zeros(step), shape[:-step])) if len(shape) > step else np.zeros_like(shape)
     rise = np.log(shape + 0.02 * peak) - np.log(before + 0.02 * peak)
-    steepest = int(np.argmax(rise * (shape / peak)))
+    steepest = first + int(np.argmax((rise * (shape / peak))[first:]))
     floor = float(before[steepest])
     level = max(THRESHOLD * float(shape[steepest]), NOISE_RISE * floor)
     start = steepest
-    while start > 0 and shape[start - 1] > level and steepest - start < 2 * step:
+    while start > first and shape[start - 1] > level and steepest - start < 2 * step:
         start -= 1
     return start

@@ -46,3 +46,13 @@ def test_a_sound_that_begins_at_its_start() -> None:
 
 def test_envelope_of_a_constant_is_that_constant() -> None:
     assert np.allclose(envelope(np.full(1_000, 0.5, np.float32), 48_000), 0.5)
+
+
+def test_what_rang_before_is_no_attack() -> None:
+    """A slice out of a sound: the ringing at its beginning is not silence that ends."""
+    ringing = np.full(4_800, 0.9, np.float32)
+    ringing[2_400:] *= np.linspace(0.1, 0.0, 2_400, dtype=np.float32)
+    ringing[3_600:3_800] += 0.4
+    assert attack(ringing, 48_000) == 0
+    assert abs(attack(ringing, 48_000, first=480) - 3_600) < 48
+    assert attack(np.zeros(100, np.float32), 48_000, first=7) == 7

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sounds that fall together stay below full scale: for a moment, all that sounds then is turned down.
+
+Pure functions over arrays of shape (samples, channels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
+
+CEILING_DB = -1.5  # of the samples; what lies between them stays under -1
+STEP_S = 0.001
+AROUND_S = 0.04  # within which the level comes down and goes up again
+BLOCK = 2**19  # samples that are summed at a time
+
+
+def fitted(parts: Sequence[np.ndarray], starts: Sequence[int], rate_hz: int) -> list[np.ndarray]:
+    """The parts (M, C), C 1 or 2, so that neither one of them nor their sum passes the ceiling anywhere.
+
+    The same gain for all at each moment, so what is heard together keeps its balance.
+    """
+    step = max(1, round(STEP_S * rate_hz))
+    peaks = _peaks(parts, starts, step)
+    ceiling = 10.0 ** (CEILING_DB / 20.0)
+    if float(peaks.max(initial=0.0)) <= ceiling:
+        return list(parts)
+    gain = ceiling / np.maximum(peaks, ceiling)
+    half = max(1, round(AROUND_S / 2 / STEP_S))
+    # A mean over no more than the minimum looked at never passes what is allowed, at the steps or between.
+    gain = minimum_filter1d(gain, 2 * half + 3, mode="constant", cval=1.0)
+    gain = uniform_filter1d(gain, 2 * half + 1, mode="nearest")
+    middles = (np.arange(len(gain)) + 0.5) * step
+    found = []
+    for part, start in zip(parts, starts, strict=True):
+        now = np.interp(np.arange(start, start + len(part)), middles, gain)
+        found.append(part * now.astype(np.float32)[:, None])
+    return found
+
+
+def _peaks(parts: Sequence[np.ndarray], starts: Sequence[int], step: int) -> np.ndarray:
+    """(steps,) the largest absolute value of the sum, or of one part, in every ``step`` samples."""
+    stops = [start + len(part) for part, start in zip(parts, starts, strict=True)]
+    block = BLOCK // step * step
+    peaks = np.zeros(-(-max(stops, default=0) // step))
+    for low in range(0, max(stops, default=0), block):
+        total = np.zeros((block, 2), np.float32)
+        alone = np.zeros((block, 2), np.float32)
+        for part, start, stop in zip(parts, starts, stops, strict=True):
+            first, last = max(start, low), min(stop, low + block)
+            if first < last:
+                here = part[first - start : last - start]
+                total[first - low : last - low] += here
+                into = alone[first - low : last - low]
+                np.maximum(into, np.abs(here), out=into)
+        np.maximum(alone, np.abs(total), out=alone)
+        high = alone.max(axis=1).reshape(-1, step).max(axis=1)
+        peaks[low // step : (low + block) // step] = high[: len(peaks) - low // step]
+    return peaks
