@@ -19,14 +19,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .conductor import GREET_POLL_S, Conductor
 from .dispatch import Deliver
 from .link import Link, load_zmq, release_sender
 from .reports import Delivered, EventQueue, Report, WorkerStatus
 from .standstill import Standstill
-from .supervisor import LOG_NAME, Patience
+from .supervisor import LOG_NAME, Patience, Process
 from .wire.errors import FootfallError, WorkerError
 from .wire.handshake import WorkerAddress, WorkerSettings
 from .wire.liveness import KILL_AFTER_S, STEP_DEADLINE_S
@@ -34,6 +34,14 @@ from .wire.messages import Cancel, CancelReply, FoleyRequest
 from .worker_process import WorkerLaunch, WorkerProcess, tail
 
 __all__ = ["Delivered", "JobClient", "Patience", "Report", "WorkerLaunch", "WorkerStatus"]
+
+
+class Launch(Protocol):
+    """How to come by a worker: WorkerLaunch starts one here, RemoteLaunch reaches one elsewhere."""
+
+    def start(self) -> Process: ...
+    def secure(self, socket: Any) -> None: ...
+
 
 BUGS = 5  # unforeseen errors after which the thread stops trying
 _log = logging.getLogger(__name__)
@@ -50,7 +58,7 @@ class JobClient:
 
     def __init__(
         self,
-        launch: WorkerLaunch,
+        launch: Launch,
         *,
         clock: Callable[[], float] = time.monotonic,
         deliver: Deliver | None = None,
@@ -108,7 +116,7 @@ class JobClient:
         """How the worker is now."""
         return self._io.status
 
-    def restart(self, launch: WorkerLaunch | None = None) -> None:
+    def restart(self, launch: Launch | None = None) -> None:
         """End the worker if there is one, forget past failures, and start it (as ``launch`` says, if given).
 
         A job that it was making is sent again and not held responsible.
@@ -135,7 +143,7 @@ class _IoThread:
 
     def __init__(
         self,
-        launch: WorkerLaunch,
+        launch: Launch,
         events: EventQueue,
         clock: Callable[[], float],
         load: Callable[[], Any],
@@ -294,15 +302,15 @@ class _IoThread:
 
     # What the supervisor needs -------------------------------------------------------------------------
 
-    def _spawn(self) -> WorkerProcess:
-        process = WorkerProcess(self._launch)
+    def _spawn(self) -> Process:
+        process = self._launch.start()
         self.log_dir = Path(process.settings.log_dir)
-        if process.belt_problem:
+        if isinstance(process, WorkerProcess) and process.belt_problem:
             _log.warning("The worker is held by its lifeline only: %s", process.belt_problem)
         return process
 
     def _connect(self, address: WorkerAddress, settings: WorkerSettings) -> Link:
-        return Link(self._zmq, self._context, address, settings)
+        return Link(self._zmq, self._context, address, settings, self._launch.secure)
 
 
 _WRONG = "Something in Footfall went wrong; restart the worker, and send the log if it happens again."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .wire import codec, limits
@@ -55,9 +56,19 @@ def check_zmq(zmq: Any) -> None:
 
 
 class Link:
-    """One DEALER socket, connected to one run of a worker; all traffic is signed with that run's key."""
+    """One DEALER socket, connected to one run of a worker; all traffic is signed with that run's key.
 
-    def __init__(self, zmq: Any, context: Any, address: WorkerAddress, settings: WorkerSettings) -> None:
+    secure: puts keys on the socket before it connects.
+    """
+
+    def __init__(
+        self,
+        zmq: Any,
+        context: Any,
+        address: WorkerAddress,
+        settings: WorkerSettings,
+        secure: Callable[[Any], None] | None = None,
+    ) -> None:
         self._zmq = zmq
         self._owner = threading.get_ident()
         key = key_bytes(settings.key)
@@ -74,6 +85,8 @@ class Link:
             (zmq.MAXMSGSIZE, limits.FRAME_BYTES),
         ):
             self._socket.setsockopt(option, value)
+        if secure is not None:
+            secure(self._socket)
         self._socket.connect(address.endpoint)
 
     @property

@@ -43,6 +43,10 @@ class Process(Protocol):
     @property
     def pid(self) -> int: ...
     @property
+    def hint(self) -> str: ...
+    @property
+    def ready_s(self) -> float: ...
+    @property
     def ending(self) -> bool: ...
     def read_address(self) -> WorkerAddress | None: ...
     def poll(self, now: float) -> int | None: ...
@@ -289,9 +293,10 @@ class Supervisor:
 
     def _greet(self, now: float) -> None:
         assert self._link is not None
-        if now - self._since > self._patience.ready_s:
+        assert self._process is not None
+        if now - self._since > min(self._patience.ready_s, self._process.ready_s):
             raise WorkerFailedToStart(
-                "The worker did not become ready in time; try again, or set it up again in the preferences.",
+                f"The worker did not become ready in time; {self._process.hint}.",
                 f"not ready after {self._patience.ready_s:g} s",
             )
         if now >= self._hello_at:

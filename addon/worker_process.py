@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .clean_environment import clean_environment
 from .windows_job import KillOnClose, readable_bytes
@@ -65,6 +65,18 @@ class WorkerLaunch:
     arguments: tuple[str, ...] = ()
     extra_env: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def where(self) -> str:
+        """Another place is another worker."""
+        return f"{self.python} {self.script}"
+
+    def start(self) -> WorkerProcess:
+        """Raises WorkerNotInstalled or WorkerFailedToStart."""
+        return WorkerProcess(self)
+
+    def secure(self, _socket: Any) -> None:
+        """A worker on this computer knows its owner by the key in its greeting."""
+
     def command(self) -> list[str]:
         return [str(self.python), "-I", str(self.script), *self.arguments]
 
@@ -96,6 +108,16 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def hint(self) -> str:
+        """What to do when it does not become ready."""
+        return "try again, or set it up again in the preferences"
+
+    @property
+    def ready_s(self) -> float:
+        """It imports its libraries first; how long that may take is the client's to say."""
+        return float("inf")
 
     @property
     def belt_problem(self) -> str:

@@ -4,7 +4,8 @@
 One line of settings comes in on stdin, which stays open as the lifeline. One line with our address goes out
 on stdout, and that is all that ever does: by then file descriptors 1 and 2 lead to the log. The process
 ends with a code of ``addon/wire/exits.py``. Command line: ``--bind tcp://127.0.0.1:PORT`` for a fixed port
-of this computer, ``--verbose`` for more in the log. SIGUSR1 writes into the log what each thread is doing.
+of this computer, ``--remote --bind tcp://HOST:PORT --keys FOLDER`` for others (curve.py), ``--verbose`` for
+more in the log. SIGUSR1 writes into the log what each thread is doing.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from typing import NoReturn
 import psutil
 
 from .. import __version__
-from ..addon.wire.auth import key_bytes
+from ..addon.wire.auth import key_bytes, remote_key
 from ..addon.wire.errors import BadInput, FootfallError, Malformed
 from ..addon.wire.exits import WorkerExit
 from ..addon.wire.handshake import WorkerAddress, WorkerSettings, parse
 from ..addon.wire.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from . import lifeline, logs
 from .control import Pipeline
+from .curve import public_key, require_keys
 from .engine import Engine
 from .mailbox import Mailbox
 from .session import Session
@@ -47,7 +49,7 @@ def main(make_pipeline: MakePipeline | None = None, *, arguments: Sequence[str] 
     """Run a worker; returns its exit code, to be handed to ``leave``. make_pipeline: tests pass a fake."""
     options = _parser().parse_args(arguments)
     try:
-        require_loopback(options.bind)
+        keys = _keys(options)
         line, pipes = _greeting()
         settings = _settings(line)
     except (BadInput, Malformed) as error:
@@ -60,7 +62,7 @@ def main(make_pipeline: MakePipeline | None = None, *, arguments: Sequence[str] 
     _allow_open_files()
     _log.info("Worker %s, process %d, log keeper %d, %s", __version__, os.getpid(), keeper.pid, settings)
     try:
-        return _serve(settings, make_pipeline or _real_pipeline, options.bind, pipes.address)
+        return _serve(settings, make_pipeline or _real_pipeline, options.bind, pipes.address, keys)
     except KeyboardInterrupt:
         return WorkerExit.INTERRUPTED
     except Exception:  # noqa: BLE001 - root of the process
@@ -77,8 +79,20 @@ def leave(code: int) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="footfall-worker", description="Started by the Footfall add-on.")
     parser.add_argument("--bind", default=ANY_PORT, help="address on this computer (default: %(default)s)")
+    parser.add_argument("--remote", action="store_true", help="let other computers in; needs --keys")
+    parser.add_argument("--keys", default="", metavar="FOLDER", help="the worker's keys, for --remote")
     parser.add_argument("--verbose", action="store_true", help="more in the log")
     return parser
+
+
+def _keys(options: argparse.Namespace) -> Path | None:
+    """The folder of keys, None for a worker of this computer. Raises BadInput."""
+    if options.remote:
+        return require_keys(options.bind, options.keys)
+    if options.keys:
+        raise BadInput("--keys is for a worker that others may reach; add --remote.")
+    require_loopback(options.bind)
+    return None
 
 
 class _Pipes:
@@ -124,7 +138,9 @@ def _real_pipeline(settings: WorkerSettings) -> Pipeline:
     return pipeline
 
 
-def _serve(settings: WorkerSettings, make_pipeline: MakePipeline, bind: str, address: int) -> WorkerExit:
+def _serve(
+    settings: WorkerSettings, make_pipeline: MakePipeline, bind: str, address: int, keys: Path | None
+) -> WorkerExit:
     mailbox = Mailbox()
     engine = Engine(
         lambda: make_pipeline(settings), mailbox.post, notify=mailbox.wake, idle_s=settings.idle_s
@@ -135,9 +151,11 @@ def _serve(settings: WorkerSettings, make_pipeline: MakePipeline, bind: str, add
         version=__version__,
         memory_bytes=lambda: process.memory_info().rss,
         posts=mailbox.take_all,
+        stays=keys is not None,
     )
-    transport = Transport(key_bytes(settings.key), session, mailbox)
     try:
+        key = settings.key if keys is None else remote_key(public_key(keys))
+        transport = Transport(key_bytes(key), session, mailbox, keys=keys)
         endpoint = transport.bind(bind)
     except FootfallError as error:
         _log.error("%s (%s)", error.sentence, error.detail)

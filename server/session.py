@@ -60,7 +60,8 @@ class Jobs(Protocol):
 class Session:
     """One add-on's conversation with one worker; it survives a reconnect of the socket.
 
-    posts: takes what the engine has said since the last call. memory_bytes: of this process.
+    posts: takes what the engine has said since the last call. memory_bytes: of this process. stays: a
+    Shutdown is a good-bye, because others may come.
     """
 
     def __init__(
@@ -70,11 +71,15 @@ class Session:
         version: str,
         memory_bytes: Callable[[], int],
         posts: Callable[[], list[Message]],
+        stays: bool = False,
     ) -> None:
         self._jobs = jobs
         self._version = version
         self._memory_bytes = memory_bytes
         self._posts = posts
+        self._stays = stays
+        self._left: frozenset[str] = frozenset()
+        self._asked: set[str] = set()  # jobs of whoever is served now
         self._endings = Endings()
         self._greeted = False
         self._owes_ready = False
@@ -95,10 +100,13 @@ class Session:
                 self.outbox.put(CancelReply(job_id=message.job_id, outcome=self._cancel(message.job_id)))
             case Received():
                 self._endings.received(message.job_id)
+                self._asked.discard(message.job_id)
             case Ping():
                 self.outbox.put(self._pong(message.number))
             case Shutdown():
-                self.ended = True
+                self.ended = not self._stays
+                if self._stays:
+                    self.hand_over()
             case _:
                 _log.error("Refused a %s: that is for the worker to say", type(message).__name__)
 
@@ -115,9 +123,25 @@ class Session:
     def catch_up(self) -> None:
         """Pass on what the engine has said since."""
         for message in self._posts():
+            if getattr(message, "job_id", "") not in self._asked:
+                continue  # of somebody who has left
             if isinstance(message, Result | Failed):
                 self._endings.keep(message)
             self.outbox.put(message)
+
+    def hand_over(self) -> None:
+        """Somebody else comes: what the one before asked for ends, and nobody else is told of it."""
+        for job_id in self._asked:
+            self._jobs.cancel(job_id)
+        self._left = frozenset(self._asked)
+        self._asked.clear()
+        self._endings, self.outbox = Endings(), Outbox()
+        self._greeted = self._owes_ready = False
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether a job of somebody who has left still runs."""
+        return any(self._jobs.has(job_id) for job_id in self._left)
 
     def reconnected(self) -> None:
         """What was on its way to the add-on may be lost: send again what must not be."""
@@ -156,6 +180,7 @@ class Session:
                 raise self._mismatch
             if self._endings.was_received(job_id):
                 raise WireError("This sound was delivered before; generate it again as a new job.")
+            self._asked.add(job_id)
             if not running and ending is None:
                 self._jobs.submit(job_id, submit.request)
         except FootfallError as error:

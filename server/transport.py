@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ROUTER socket: one thread makes, uses and closes it; verifies, reads, answers, sends.
 
-Whoever does not hold the key gets nothing back, and nothing of theirs is parsed. The only module of the
-worker that imports zmq. Other threads reach this one through the mailbox, never through a zmq socket.
+Whoever does not hold the key gets nothing back, and nothing of theirs is parsed. With curve.py the only
+module of the worker that imports zmq. Other threads reach this one through the mailbox, never through a zmq
+socket. With keys (``--remote``) the worker serves listed people of other computers, one at a time.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import zmq
 
 from ..addon.wire import auth, codec, limits
-from ..addon.wire.errors import BadInput, Forged, WireError, WorkerFailedToStart
+from ..addon.wire.errors import BadInput, Forged, WireError, WorkerDied, WorkerFailedToStart
 from ..addon.wire.fields import Buffer
+from .curve import Doors, visitor
 from .mailbox import Mailbox
 from .session import Session
 
@@ -30,6 +35,9 @@ BACKLOG = 1024  # connections not yet accepted: a crowd of strangers must not ke
 HANDSHAKE_MS = 3_000  # a connection that says nothing is closed after that
 RETRY_MS = 20  # the add-on reads nothing: look again this often
 FAREWELL_S = 1.0
+LEFT_S = 20.0  # with keys: a job whose owner has left may take so long to stop
+LOOK_MS = 1_000
+HOLD_S = 10.0  # with keys: whoever was heard within this is served, and others wait
 LAST_WORDS_MS = 200
 _COPY_BELOW = 64 * 1024  # bytes; larger frames are handed to libzmq as they are
 _BATCH = 64  # messages read before answers are sent
@@ -39,11 +47,12 @@ _log = logging.getLogger(__name__)
 
 
 def require_loopback(endpoint: str) -> None:
-    """Raises BadInput unless ``endpoint`` is reachable from this computer only. There is no remote mode."""
+    """Raises BadInput unless ``endpoint`` is reachable from this computer only."""
     found = _LOOPBACK.fullmatch(endpoint)
     if found is None or (found[1] != "*" and int(found[1]) > 65535):
         raise BadInput(
-            "The worker only listens to this computer: use tcp://127.0.0.1:* or a port of 127.0.0.1.",
+            "The worker only listens to this computer: use tcp://127.0.0.1:* or a port of 127.0.0.1, "
+            "or --remote with keys.",
             f"refused {endpoint[:200]!r}",
         )
 
@@ -84,9 +93,15 @@ class Transport:
         mailbox: Mailbox,
         *,
         clock: Callable[[], float] = time.monotonic,
+        keys: Path | None = None,
     ) -> None:
         run = auth.run_nonce(key)
-        self._verifier = auth.Verifier(key, run, "to_worker")
+        self._new_verifier = functools.partial(auth.Verifier, key, run, "to_worker")
+        self._verifier = self._new_verifier()
+        self._keys = keys
+        self._doors: Doors | None = None
+        self._served = ""  # the public key of whoever is served, with keys
+        self._heard_at = self._left_at = -math.inf
         self._seal = auth.Seal(key, run, "to_addon")
         self._session = session
         self._mailbox = mailbox
@@ -98,7 +113,8 @@ class Transport:
 
     def bind(self, endpoint: str) -> str:
         """Listen; returns the endpoint with its port. Raises BadInput or WorkerFailedToStart."""
-        require_loopback(endpoint)
+        if self._keys is None:
+            require_loopback(endpoint)
         require_zmq(zmq.zmq_version_info())
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._socket = OwnedSocket(self._context, zmq.ROUTER)
@@ -112,6 +128,8 @@ class Transport:
             (zmq.BACKLOG, BACKLOG),
         ):
             self._socket().setsockopt(option, value)
+        if self._keys is not None:
+            self._doors = Doors(self._context, self._socket(), self._keys)
         try:
             self._socket().bind(endpoint)
         except zmq.ZMQError as error:
@@ -121,19 +139,30 @@ class Transport:
         return self._socket().getsockopt_string(zmq.LAST_ENDPOINT)
 
     def run(self, stop: Callable[[], bool]) -> None:
-        """Serve until Shutdown, or until ``stop()`` after a ``wake``."""
+        """Serve until Shutdown, or until ``stop()`` after a ``wake``.
+
+        With keys nobody outside can end a worker that hangs: raises WorkerDied LEFT_S after its owner left.
+        """
         poller = zmq.Poller()
         poller.register(self._socket(), zmq.POLLIN)
         poller.register(self._mailbox.receiver, zmq.POLLIN)
         while not self._session.ended and not stop():
             blocked = not self._send_waiting()
-            for ready, _ in poller.poll(RETRY_MS if blocked else None):
+            self._check_left()
+            for ready, _ in poller.poll(RETRY_MS if blocked else LOOK_MS if self._keys else None):
                 if ready is self._socket():
                     self._receive_waiting()
                 else:
                     self._mailbox.sleep_again()
             self._session.catch_up()
             self._session.tick()
+
+    def _check_left(self) -> None:
+        now = self._clock()
+        if not self._session.left_behind:
+            self._left_at = now
+        elif now - self._left_at > LEFT_S:
+            raise WorkerDied("A job hangs and its owner has left; the worker ends and is started again.")
 
     def farewell(self, over: Callable[[], bool]) -> None:
         """Send what the engine still has to say, until ``over()``, for FAREWELL_S at most."""
@@ -151,6 +180,8 @@ class Transport:
     def close(self) -> None:
         """Close the socket and the context; last words get LAST_WORDS_MS to leave the process."""
         self._socket().close(linger=LAST_WORDS_MS)
+        if self._doors is not None:
+            self._doors.close()
         self._context.term()
         self._mailbox.close()
 
@@ -161,7 +192,25 @@ class Transport:
             except zmq.Again:
                 return
             identity, *frames = [part.buffer.toreadonly() for part in parts]
-            self._receive(bytes(identity), frames)
+            if self._keys is None or self._admits(visitor(parts[-1]), bytes(identity)):
+                self._receive(bytes(identity), frames)
+
+    def _admits(self, who: str, identity: bytes) -> bool:
+        """With keys: whether it is ``who``'s turn. CURVE lets no message be replayed, so that each connection
+        counts its messages anew.
+        """
+        now = self._clock()
+        if who != self._served:
+            if now - self._heard_at < HOLD_S:
+                _log.info("Somebody else is served; %s has to wait", who[:8])
+                return False
+            _log.info("Serving %s", who[:8])
+            self._session.hand_over()
+            self._served, self._unsent = who, None
+        if identity != self._peer:
+            self._verifier = self._new_verifier()
+        self._heard_at = now
+        return True
 
     def _receive(self, identity: bytes, frames: Sequence[Buffer]) -> None:
         try:

@@ -66,9 +66,16 @@ class FOOTFALL_AP_preferences(bpy.types.AddonPreferences):
     )
     use_remote: BoolProperty(
         name="Worker on Another Computer",
-        description="Not available: Footfall only talks to a worker on this computer",
+        description="Send the pictures to a worker that runs elsewhere (footfall worker --remote), with keys",
         default=False,
-        get=lambda _self: False,
+    )
+    remote_address: StringProperty(
+        name="Address", description="Where that worker listens, as 192.168.1.20:5599", maxlen=300
+    )
+    remote_keys: StringProperty(
+        name="Keys",
+        description="The artist part of the keys that footfall worker --make-keys has made there",
+        subtype="DIR_PATH",
     )
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -88,9 +95,11 @@ class FOOTFALL_AP_preferences(bpy.types.AddonPreferences):
         if body is not None:
             self._draw_folder(body, "worker_folder", str(folders.worker_folder()))
             body.prop(self, "base_python")
-            row = body.row()
-            row.enabled = False
-            row.prop(self, "use_remote", text="Worker on another computer: not available")
+            body.prop(self, "use_remote")
+            column = body.column()
+            column.active = self.use_remote
+            column.prop(self, "remote_address")
+            column.prop(self, "remote_keys")
 
     def _draw_folder(self, layout: bpy.types.UILayout, name: str, usual: str) -> None:
         """A folder and, while it is empty, the place that is used instead."""

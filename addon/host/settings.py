@@ -22,7 +22,7 @@ PACKAGE = (__package__ or "").rpartition(".addon.")[0]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The preferences as plain values, folders resolved. ``worker_python``: used instead of the set-up
-    one.
+    one; ``remote``: the worker is on another computer, at ``remote_address``.
     """
 
     worker_folder: Path
@@ -34,6 +34,9 @@ class Settings:
     output_folder: Path | None
     models_folder: Path
     online: bool
+    remote: bool = False
+    remote_address: str = ""
+    remote_keys: Path = Path()
 
 
 def current() -> Settings:
@@ -51,6 +54,9 @@ def current() -> Settings:
         output_folder=_folder(chosen, "output_folder"),
         models_folder=_folder(chosen, "models_folder") or folders.models_folder(),
         online=bool(bpy.app.online_access),
+        remote=bool(getattr(chosen, "use_remote", False)),
+        remote_address=getattr(chosen, "remote_address", ""),
+        remote_keys=_folder(chosen, "remote_keys") or Path(),
     )
 
 

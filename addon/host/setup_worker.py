@@ -56,7 +56,7 @@ def interpreter(settings: Settings) -> Path | None:
 
 def ready(settings: Settings) -> bool:
     """Whether there is something to start the worker with; for the panel."""
-    return settings.worker_python is not None or status(settings).python is not None
+    return settings.remote or settings.worker_python is not None or status(settings).python is not None
 
 
 def begin(settings: Settings) -> None:

@@ -41,6 +41,11 @@ def key_bytes(text: str) -> bytes:
     return key
 
 
+def remote_key(worker_public: bytes) -> str:
+    """In place of a secret key where CURVE keeps strangers out: both ends know the worker's public key."""
+    return hashlib.sha256(b"footfall remote worker " + worker_public).hexdigest()
+
+
 def run_nonce(key: bytes) -> bytes:
     """16 bytes that name this run of the worker; both ends derive them from the key."""
     return hmac.digest(key, b"footfall run", "sha256")[:RUN_BYTES]

@@ -41,7 +41,7 @@ class WorkerSettings:
 class WorkerAddress:
     """First and only line on the worker's stdout."""
 
-    endpoint: str  # tcp://127.0.0.1:PORT
+    endpoint: str  # tcp://127.0.0.1:PORT, or what a worker for other computers was told to bind
     pid: int
     major: int
     minor: int
@@ -71,8 +71,11 @@ _BOUNDS: dict[str, Spec] = {
 }
 
 
-def parse(kind: type[Line], line: bytes) -> Line:
-    """Strict: only known fields, each of its declared type and within its bounds. Raises Malformed."""
+def parse(kind: type[Line], line: bytes, *, anywhere: bool = False) -> Line:
+    """Strict: only known fields, each of its declared type and within its bounds. Raises Malformed.
+
+    anywhere: the address need not be this computer's.
+    """
     try:
         plain = strict_json.loads(line, most_bytes=_LINE_BYTES, most_depth=2)
         if not isinstance(plain, dict):
@@ -82,7 +85,7 @@ def parse(kind: type[Line], line: bytes) -> Line:
             accepted = (int, float) if known.get(name) is float else (known.get(name),)
             if type(value) not in accepted:
                 raise Malformed(f"The worker's greeting has a wrong {scrub(name, 60)!r}.")
-            if name in _BOUNDS:
+            if name in _BOUNDS and not (anywhere and name == "endpoint"):
                 _BOUNDS[name].check(name, value)
         return kind(**plain)
     except LimitExceeded as error:

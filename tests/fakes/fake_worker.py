@@ -52,6 +52,10 @@ def main() -> None:
     launch = load("footfall_launch", ROOT / "server" / "launch.py")
     launch.load_package(ROOT)
     worker = importlib.import_module("footfall.server.__main__")
+    if "FOOTFALL_FAKE_LEFT_S" in os.environ:
+        importlib.import_module("footfall.server.transport").LEFT_S = float(
+            os.environ["FOOTFALL_FAKE_LEFT_S"]
+        )
     worker.leave(worker.main(make_pipeline, arguments=sys.argv[1:]))
 
 

@@ -133,6 +133,7 @@ class Worker:
             key=f"{number:064x}", parent_pid=1, models_dir="", log_dir=str(rig.log_dir)
         )
         self.pid = 1_000 + number
+        self.hint, self.ready_s = "try again", float("inf")
         self.ending = False
         self.shown = True  # has said its address
         self.code: int | None = None

@@ -17,7 +17,16 @@ from footfall.addon.wire.errors import (
     WorkerNotInstalled,
 )
 from footfall.addon.wire.exits import WorkerExit
-from footfall.addon.wire.messages import Accepted, CancelReply, Failed, Pong, Progress, Ready, Result
+from footfall.addon.wire.messages import (
+    PROTOCOL_MAJOR,
+    Accepted,
+    CancelReply,
+    Failed,
+    Pong,
+    Progress,
+    Ready,
+    Result,
+)
 from footfall.tests.fakes.faulty_wire import Rig, TickEngine, answer, request
 
 JOB, OTHER, THIRD = (f"{n:032x}" for n in (1, 2, 3))
@@ -163,7 +172,7 @@ def test_another_protocol_is_refused_in_a_sentence(clock: Any, where: str) -> No
         if where == "address":
             own = worker.read_address()
             worker.read_address = lambda: type(own)(
-                endpoint=own.endpoint, pid=own.pid, major=2, minor=0, version="9.9"
+                endpoint=own.endpoint, pid=own.pid, major=9, minor=0, version="9.9"
             )
         else:
             real = worker.session.tick
@@ -172,7 +181,7 @@ def test_another_protocol_is_refused_in_a_sentence(clock: Any, where: str) -> No
                 real()
                 waiting = [worker.session.outbox.take() for _ in range(len(worker.session.outbox))]
                 for message in waiting:
-                    other = Ready(major=2, version="9.9", device="")
+                    other = Ready(major=9, version="9.9", device="")
                     worker.session.outbox.put(other if isinstance(message, Ready) else message)
 
             worker.session.tick = tick
@@ -182,8 +191,8 @@ def test_another_protocol_is_refused_in_a_sentence(clock: Any, where: str) -> No
     rig.run(10.0)
     (failed,) = rig.ends(JOB)
     assert failed.code == VersionMismatch.code
-    assert "protocol 2" in failed.sentence
-    assert "protocol 1" in failed.sentence
+    assert "protocol 9" in failed.sentence
+    assert f"protocol {PROTOCOL_MAJOR}" in failed.sentence
     assert len(rig.workers) == 1, "starting it again would not help"
 
 
