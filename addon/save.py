@@ -28,6 +28,8 @@ from .wire.errors import SaveError
 from .wire.messages import LAYERS
 
 FOLDER = "footfall"  # beside the .blend
+FALLBACK = "sounds"  # below our own folder, for when nothing better can be written
+JOB_DIGITS = 12  # of a job's id, in the names of its files
 SLUG = 40  # characters of the label that a file name keeps
 SAME_NAME = 1_000  # files of one name that are looked past
 STALE_S = 24 * 3600.0  # a temporary file older than this was left by a crash
@@ -176,7 +178,7 @@ def file_name(job_id: str, take: int, layer: str, index: int = 0, label: str = "
     )
     if not plain or not counted or layer not in LAYERS:
         raise SaveError("A sound with an unusable name was refused. Generate it again.", repr(job_id)[:200])
-    parts = [job_id[:12], f"take{take + 1}", layer]
+    parts = [job_id[:JOB_DIGITS], f"take{take + 1}", layer]
     parts += [f"{index + 1:03}"] if layer != "bed" or index else []
     slug = _slug(label)
     return "-".join([*parts, slug] if slug and slug != layer else parts) + ".wav"

@@ -40,6 +40,7 @@ LINE_EVERY_S = 5.0
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The words that this command understands."""
     from .. import options
+    from . import batch_command
 
     parser = options.Parser(prog=prog, description="Sound for silent animation.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
@@ -48,6 +49,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     options.add_sound_options(generate)
     options.add_picture_options(generate)
     options.add_scene_options(generate)
+    batch_command.add_parser(verbs)
     demo = verbs.add_parser("demo-shot", help="add the demo shot to the open file")
     options.add_output_options(demo)
     demo.add_argument("--save-as", metavar="OUT.blend", required=True, help="where to save the file")
@@ -79,7 +81,7 @@ def run(argv: Sequence[str], prog: str = f"blender -b FILE.blend --command {NAME
                 FootfallError("Something went wrong inside Footfall; report the details.", detail)
             )
         console.done(report)
-        return 0
+        return int(report.get("exit_code", 0))
 
 
 def refuse(argv: Sequence[str], error: FootfallError) -> int:
@@ -187,7 +189,7 @@ def _generate(parsed: argparse.Namespace, console: _Console, interrupt: _Interru
     try:
         job_id = session.add(_order(parsed, session))
         if parsed.save_as is not None:  # the sound belongs beside the file that will play it
-            _make_folder(parsed.save_as)
+            make_folder(parsed.save_as)
             session.file_saved(os.path.abspath(parsed.save_as))
         result, request = _turn_until_done(session, job_id, console, interrupt)
         job = session.table.get(job_id)
@@ -265,7 +267,7 @@ def _finish(
         [str(path) for path in takes.write_takes(result, request, parsed.output)] if parsed.output else []
     )
     if parsed.save_as is not None:
-        _save(str(parsed.save_as), files)
+        save_file(str(parsed.save_as), files)
     story = result.provenance
     for note in work.notes:
         console.note(note)
@@ -284,7 +286,7 @@ def _finish(
     }
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
     """The folder that ``path`` is to be saved in. Raises SaveError, before any work is done for nothing."""
     from ..wire.errors import SaveError
 
@@ -294,7 +296,7 @@ def _make_folder(path: Path) -> None:
         raise SaveError(f"{path} cannot be saved there; choose another place.", str(error)) from error
 
 
-def _save(path: str, sounds: Sequence[str] = ()) -> None:
+def save_file(path: str, sounds: Sequence[str] = ()) -> None:
     """Save the open file as ``path``, with relative paths to ``sounds``, so that both can move together.
 
     Raises SaveError.
@@ -321,7 +323,7 @@ def _demo_shot(parsed: argparse.Namespace, _console: _Console, _interrupt: _Inte
     scene = demo_shot.build()
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
-    _save(parsed.save_as)
+    save_file(parsed.save_as)
     if parsed.frames is not None:
         demo_shot.render(scene, Path(os.path.abspath(parsed.frames)))
     hits = [{"time_s": float(hit.time_s), "words": hit.words, "frame": hit.frame} for hit in demo_shot.HITS]
@@ -334,7 +336,13 @@ def _demo_shot(parsed: argparse.Namespace, _console: _Console, _interrupt: _Inte
     }
 
 
-_VERBS = {"generate": _generate, "demo-shot": _demo_shot}
+def _batch(parsed: argparse.Namespace, console: _Console, interrupt: _Interrupt) -> dict[str, Any]:
+    from . import batch_command
+
+    return batch_command.run(parsed, console, interrupt)
+
+
+_VERBS = {"generate": _generate, "batch": _batch, "demo-shot": _demo_shot}
 _handles: list[Any] = []
 CLASSES = ()
 

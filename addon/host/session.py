@@ -41,7 +41,7 @@ KEPT_REQUESTS = 4  # pictures of failed jobs that are kept for another try
 @dataclass(slots=True)
 class Work:
     """What one job needs beside its entry in the table. ``notes``: what the user should know when it is
-    done.
+    done; ``watch``: who else wants to know, see batch_hands.Watch.
     """
 
     order: Order
@@ -50,6 +50,7 @@ class Work:
     notes: list[str] = field(default_factory=list)
     started: float = 0.0
     took_s: float = 0.0
+    watch: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class _Delivery:
     asked: Any  # provenance.Asked
     blend_path: str
     preference: str
+    watch: Any = None
 
 
 class Session:
@@ -133,22 +135,38 @@ class Session:
         self.need_client().restart(launch)
         self._launch = launch
 
+    @property
+    def output_folder(self) -> Path | None:
+        """The folder for sound that the user has chosen, if any."""
+        return settings.current().output_folder
+
     def _current(self) -> settings.Settings:
         now = settings.current()
         return dataclasses.replace(now, models_folder=self.models_folder or now.models_folder)
 
     # What the user asks --------------------------------------------------------------------------------
 
-    def add(self, order: Order, request: Any = None) -> str:
+    def add(self, order: Order, request: Any = None, watch: Any = None) -> str:
         """Queue a job; the pump does the rest. ``request``: from an earlier try, so that nothing is drawn
-        again.
+        again; ``watch``: see Work.
         """
         self.warm_up()
-        job_id = uuid.uuid4().hex
+        job_id = uuid.uuid4().hex if watch is None else watch.job_id
         self.table.add(
             job_id, self.clock(), order.label, {"scene": order.scene_name, "file_id": order.file_id}
         )
-        self.works[job_id] = Work(order=order, request=request, started=self.clock())
+        self.works[job_id] = Work(order=order, request=request, started=self.clock(), watch=watch)
+        self._forget()
+        return job_id
+
+    def adopt(self, order: Order, stored: Any) -> str:
+        """A job that was finished before, in this session or another: only its strips are to be placed."""
+        job_id = uuid.uuid4().hex
+        job = self.table.add(job_id, self.clock(), order.label, {"scene": order.scene_name})
+        self.works[job_id] = Work(order=order, started=self.clock())
+        for state in (SENT, DONE):
+            self.table.move(job_id, state, self.clock())
+        job.stored = stored
         self._forget()
         return job_id
 
@@ -203,6 +221,9 @@ class Session:
         from ..provenance import asked
 
         work = self.works[job_id]
+        if work.watch is not None and not work.watch.drawn(request):
+            self.table.fail(job_id, self.clock(), "unchanged", "Nothing has changed.")
+            return
         work.request = request
         client = self.need_client()
         order = work.order
@@ -213,12 +234,15 @@ class Session:
             "source": order.source,
             "per_second": order.per_second,
         }
+        if work.watch is not None:
+            facts["shot"] = work.watch.shot_key
         folder = self._settings.output_folder
         self._deliveries[job_id] = _Delivery(
             shot=Shot(start_frame=Fraction(order.span.start), rate=order.rate),
             asked=asked(request, facts),
             blend_path=blend_path,
             preference=str(folder) if folder else "",
+            watch=work.watch,
         )
         client.submit(job_id, request)
         self.table.move(job_id, SENT, self.clock())
@@ -250,6 +274,7 @@ class Session:
             asked=old.asked,
             blend_path=self.paths.get(self.works[job_id].order.file_id, old.blend_path),
             preference=str(now.output_folder) if now.output_folder else "",
+            watch=old.watch,
         )
         job.stored = self._deliver(job_id, job.result)
         job.result = None
@@ -259,9 +284,12 @@ class Session:
         from .. import delivery, save
 
         wanted = self._deliveries[job_id]
-        fallback = folders.data_folder() / "sounds"
+        fallback = folders.data_folder() / save.FALLBACK
         target = save.choose_folder(wanted.blend_path, wanted.preference, fallback)
-        return delivery.deliver(result, wanted.shot, wanted.asked, target)
+        stored = delivery.deliver(result, wanted.shot, wanted.asked, target)
+        if wanted.watch is not None:
+            wanted.watch.delivered(stored)
+        return stored
 
     def belongs_here(self, job: Job) -> bool:
         """Whether the file that is open now is the one that the job was started in."""
