@@ -92,7 +92,8 @@ class FoleyRequest(Message):
     rest to ``events`` and ``cuts``. With ``motion`` and no layer it does nothing else.
     Spots: a clip for each hit or one for each kind (``spots_as``). Bed: ``cuts`` (seconds) switch it at
     once where ``hard_cuts``, ``duck_db`` lowers it under spots, ``in_sync`` shapes it by the hits, ``loop``
-    joins its end to its start. ``vary`` turns the seed's noise towards that of ``vary_seed``.
+    joins its end to its start. Takes are numbered from ``first_take``, and their number decides their noise;
+    ``vary`` turns it towards that of ``vary_seed``.
     """
 
     frames: np.ndarray = field(
@@ -116,6 +117,7 @@ class FoleyRequest(Message):
     rate_hz: int = field(Integer(*limits.RATE_HZ), default=48_000)
     loudness_lufs: float = field(Real(*limits.LOUDNESS_LUFS), default=-23.0)
     pulls: tuple[Pull, ...] = field(Many(Nested(Pull), limits.PULLS), default=())
+    first_take: int = field(Integer(0, limits.TAKES - 1), default=0)
     vary: float = field(_UNIT, default=0.0)
     vary_seed: int = field(Integer(0, limits.SEED), default=0)
     motion: np.ndarray | None = field(
@@ -143,6 +145,8 @@ class FoleyRequest(Message):
             raise Malformed("The times of the frames must rise from the start of the shot.")
         if self.condition == "picture" and not len(self.frames) and not self.only_looks:
             raise Malformed("There is no picture to listen to.")
+        if self.first_take + self.takes > limits.TAKES:
+            raise LimitExceeded(f"Takes are numbered up to {limits.TAKES}; ask for fewer.")
         if self.takes * self.duration_s > limits.TAKE_SECONDS:
             raise LimitExceeded(
                 f"Takes times length may be at most {limits.TAKE_SECONDS} seconds; ask for fewer takes."

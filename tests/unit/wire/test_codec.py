@@ -76,6 +76,7 @@ def requests(draw: st.DrawFn) -> messages.FoleyRequest:
     chosen = {
         name: draw(values_of(spec)) for name, spec in specs.items() if not isinstance(spec, fields.Array)
     }
+    chosen["first_take"] = min(chosen["first_take"], limits.TAKES - chosen["takes"])
     chosen["takes"] = min(chosen["takes"], max(1, int(limits.TAKE_SECONDS / chosen["duration_s"])))
     chosen["layers"] = tuple(dict.fromkeys(chosen["layers"])) or ("bed",)
     times = draw(st.lists(st.floats(0, limits.DURATION_S), unique=True, max_size=4).map(sorted))

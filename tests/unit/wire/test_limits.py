@@ -100,7 +100,8 @@ class Makers:
                     limits.DURATION_S + Fraction(1, 10**6),
                 ),
             ],
-            "TAKES": most("TAKES", lambda n: request(takes=n)),
+            "TAKES": most("TAKES", lambda n: request(takes=n))
+            + most("TAKES", lambda n: request(takes=2, first_take=n - 2)),
             "TAKE_SECONDS": [
                 (lambda s: request(takes=4, duration_s=s), Fraction(600), Fraction(600) + Fraction(1, 10**6))
             ],
