@@ -5,9 +5,8 @@ The plan is made on the IO thread, where the WAVs are written by it; the strips 
 
 * Strips start on whole frames only, so a sub-frame rest becomes silence at the start of the WAV, and the WAV
   is filled up to whole frames, since Blender would cut a rest at its end.
-* Take 1 is heard; every other take lies on a channel of its own, muted as a *strip*. Editors compare takes by
-  muting strips (H, Alt H) and cannot lay them over each other on one channel; muting the channel instead
-  would silence whatever the user puts there next.
+* All takes of one sound share one strip, which plays the first; the others wait in its list (history.py).
+  Their files begin at the same frame, so that a strip changes its take by changing its file.
 * Nothing that exists is moved, renamed or overlapped: a channel is ours when it bears our name, or when it is
   empty and still has Blender's own name.
 """
@@ -42,8 +41,9 @@ class Shot:
 class PlannedStrip:
     """One strip to be. ``clip``: index into the result; ``index``: count within its take and layer.
 
-    The WAV: ``lead`` samples of silence, the clip, silence up to ``samples``, which last ``frames`` frames.
-    ``uuid`` follows from job, take, layer and index, so a job that is placed twice is recognised.
+    The WAV: ``lead`` samples of silence, the clip without its first ``skip`` samples, silence up to
+    ``samples``, which last ``frames`` frames. ``uuid`` follows from job, take, layer and index, so a job that
+    is placed twice is recognised. ``audible``: the first of its takes.
     """
 
     uuid: str
@@ -60,6 +60,12 @@ class PlannedStrip:
     samples: int
     rate_hz: int
     audible: bool
+    skip: int = 0
+
+    @property
+    def sound(self) -> tuple[str, int]:
+        """What all its takes have in common."""
+        return self.layer, self.index
 
     @property
     def end(self) -> int:
@@ -69,24 +75,33 @@ class PlannedStrip:
 
 def plan(result: Result, shot: Shot) -> tuple[PlannedStrip, ...]:
     """A strip for each clip of ``result``, in the order of takes, layers and time. Raises BadInput."""
-    takes = sorted({clip.take for clip in result.clips})
     order = sorted(range(len(result.clips)), key=lambda n: _order(result.clips[n]))
     counts: dict[tuple[int, str], int] = {}
-    strips = []
+    strips: list[PlannedStrip] = []
     for number in order:
         clip = result.clips[number]
         index = counts.get((clip.take, clip.layer), 0)
         counts[clip.take, clip.layer] = index + 1
-        strip = _strip(result.job_id, clip, number, index, shot, several=len(takes) > 1)
-        strips.append(replace(strip, audible=clip.take == takes[0]))
-    return tuple(strips)
+        strips.append(_strip(result.job_id, clip, number, index, shot))
+    firsts: dict[tuple[str, int], PlannedStrip] = {}
+    begins: dict[tuple[str, int], int] = {}
+    for strip in strips:
+        firsts.setdefault(strip.sound, strip)
+        begins[strip.sound] = min(strip.start, begins.get(strip.sound, strip.start))
+    return tuple(
+        replace(
+            begun(strip, result.clips[strip.clip], shot, begins[strip.sound]),
+            audible=strip is firsts[strip.sound],
+        )
+        for strip in strips
+    )
 
 
 def _order(clip: Clip) -> tuple[int, int, Fraction]:
     return clip.take, LAYERS.index(clip.layer), clip.start_s
 
 
-def _strip(job_id: str, clip: Clip, number: int, index: int, shot: Shot, *, several: bool) -> PlannedStrip:
+def _strip(job_id: str, clip: Clip, number: int, index: int, shot: Shot) -> PlannedStrip:
     rate = shot.rate
     onset = split_onset(rate.seconds(shot.start_frame) + clip.start_s, rate, clip.rate_hz)
     padding = pad_to_frames(len(clip.waveform), onset.rest, rate, clip.rate_hz)
@@ -98,8 +113,8 @@ def _strip(job_id: str, clip: Clip, number: int, index: int, shot: Shot, *, seve
         take=clip.take,
         layer=clip.layer,
         index=index,
-        name=strip_name(clip.label or clip.layer, clip.take, several),
-        channel_name=channel_name(clip.layer, clip.take),
+        name=strip_name(clip.label or clip.layer),
+        channel_name=channel_name(clip.layer),
         color=COLORS[clip.layer],
         start=onset.frame,
         frames=padding.frames,
@@ -110,17 +125,33 @@ def _strip(job_id: str, clip: Clip, number: int, index: int, shot: Shot, *, seve
     )
 
 
-def strip_name(words: str, take: int, several: bool) -> str:
-    """``Footfall glass (take 2)``; at most NAME_BYTES bytes, cut between characters."""
-    tail = f" (take {take + 1})" if several else ""
-    head = "Footfall " + " ".join(words.split())
-    kept = head.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore").rstrip()
-    return kept + tail
+def begun(strip: PlannedStrip, clip: Clip, shot: Shot, begin: int) -> PlannedStrip:
+    """``strip`` with a file that begins at frame ``begin``: with more silence, or cut where it began before.
+
+    Raises BadInput when nothing of it would be left.
+    """
+    if begin == strip.start:
+        return strip
+    after_s = shot.rate.seconds(shot.start_frame - begin) + clip.start_s
+    lead = nearest(after_s * clip.rate_hz)
+    skip = max(0, -lead)
+    if skip >= len(clip.waveform):
+        raise BadInput("The sound ends before the strip begins; generate it again.")
+    padding = pad_to_frames(len(clip.waveform) - skip, max(0, lead), shot.rate, clip.rate_hz)
+    return replace(
+        strip, start=begin, frames=padding.frames, lead=padding.lead, samples=padding.samples, skip=skip
+    )
 
 
-def channel_name(layer: str, take: int) -> str:
-    """``Footfall bed``; ``Footfall bed take 2``."""
-    return f"Footfall {layer}" + (f" take {take + 1}" if take else "")
+def strip_name(words: str) -> str:
+    """``Footfall glass``; at most NAME_BYTES bytes, cut between characters."""
+    name = "Footfall " + " ".join(words.split())
+    return name.encode()[:NAME_BYTES].decode(errors="ignore").rstrip()
+
+
+def channel_name(layer: str) -> str:
+    """``Footfall bed``."""
+    return f"Footfall {layer}"
 
 
 def moved(strip: PlannedStrip, shot: Shot, rate: Rate, start_frame: Fraction) -> PlannedStrip:

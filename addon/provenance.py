@@ -112,6 +112,12 @@ def asked(request: FoleyRequest, shot: Mapping[str, Fact | Fraction] | None = No
 def story(uuid: str, result: Result, clip: int, index: int, what: Asked) -> Story:
     """The story of ``result.clips[clip]``, the ``index``-th of its take and layer."""
     sound, model = result.clips[clip], result.provenance
+    settings, left_out = dict(what.settings), what.left_out
+    if sound.layer == "spots" and 0 <= sound.event < len(result.events):
+        settings["events"] = (
+            result.events[sound.event],
+        )  # a hundred spots need not all tell of a hundred hits
+        left_out = tuple(name for name in left_out if name != "events")
     return Story(
         uuid=uuid,
         job_id=result.job_id,
@@ -119,8 +125,8 @@ def story(uuid: str, result: Result, clip: int, index: int, what: Asked) -> Stor
         layer=sound.layer,
         index=index,
         label=sound.label,
-        settings=what.settings,
-        left_out=what.left_out,
+        settings=settings,
+        left_out=left_out,
         model={item.name: getattr(model, item.name) for item in dataclasses.fields(model)},
         heard=result.heard,
         shot=what.shot,
@@ -129,19 +135,14 @@ def story(uuid: str, result: Result, clip: int, index: int, what: Asked) -> Stor
 
 def read(text: object) -> Story | None:
     """The story in a custom property, or None for anything else. Never raises on what a file may hold."""
-    if not isinstance(text, str) or len(text) > MOST_CHARACTERS:
-        return None
-    try:
-        plain = json.loads(text, parse_float=_finite, parse_constant=lambda name: None)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(plain, dict) or not _count(plain.get(KEY), 10**6) or plain[KEY] < 1:
+    plain = plain_json(text, MOST_CHARACTERS)
+    if plain is None or not _count(plain.get(KEY), 10**6) or plain[KEY] < 1:
         return None
     uuid: Any = plain.get("uuid")
     job_id: Any = plain.get("job_id")
     take: Any = plain.get("take")
     layer: Any = plain.get("layer")
-    if not (_hex(uuid) and _hex(job_id) and _count(take, limits.TAKES - 1) and layer in LAYERS):
+    if not (is_hex(uuid) and is_hex(job_id) and _count(take, limits.TAKES - 1) and layer in LAYERS):
         return None
     return Story(
         uuid=uuid,
@@ -158,6 +159,22 @@ def read(text: object) -> Story | None:
         schema=plain[KEY],
         extra={n: v for n, v in plain.items() if n not in _KNOWN and n != KEY},
     )
+
+
+def plain_json(text: object, most: int) -> dict[str, Any] | None:
+    """The JSON object in ``text``, of at most ``most`` characters, or None. Numbers that are none: null."""
+    if not isinstance(text, str) or len(text) > most:
+        return None
+    try:
+        plain = json.loads(text, parse_float=_finite, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        return None
+    return plain if isinstance(plain, dict) else None
+
+
+def is_hex(value: object) -> bool:
+    """Whether ``value`` can be the name of a job, a strip or a take."""
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32}", value, re.ASCII) is not None
 
 
 _FACTS = (str, int, float, bool)
@@ -207,7 +224,3 @@ def _finite(digits: str) -> float | None:
 
 def _count(value: Any, most: int) -> bool:
     return type(value) is int and 0 <= value <= most
-
-
-def _hex(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32}", value, re.ASCII) is not None

@@ -26,6 +26,8 @@ class Order:
     """One job to be. ``settings``: the fields of FoleyRequest that do not come from the picture.
 
     ``hits``: where spots come from, scene (and markers) or markers alone;
+    ``aims``: joining.Aim of strips that get the sound as a new take, none for strips of its own;
+    ``home``: (name, session_uid) of the scene that the sound goes to, empty for the one that is seen;
     ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see files.py.
     """
 
@@ -38,6 +40,8 @@ class Order:
     per_second: float
     settings: Mapping[str, Any]
     hits: str = "scene"
+    aims: tuple[Any, ...] = ()
+    home: tuple[str, int] | tuple[()] = ()
 
     @property
     def label(self) -> str:

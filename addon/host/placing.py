@@ -21,7 +21,7 @@ from .. import placement
 from ..delivery import Stored, StoredStrip
 from ..placement import PlannedStrip
 from ..wire.errors import BadInput, FootfallError
-from . import mixdown, sequencer
+from . import mixdown, sequencer, take_strips
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ BUDGET_S = 0.010
 _HOLDING = ("TRANSFORM_OT_", "SEQUENCER_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_")
 
 
-_Wanted = list[tuple[StoredStrip, PlannedStrip]]
+_Wanted = list[tuple[tuple[StoredStrip, ...], PlannedStrip]]  # takes of one sound, their strip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,7 @@ class Placing:
     def __init__(self, stored: Stored, where: Where) -> None:
         self.stored, self.where = stored, where
         self._added: set[str] = set()
+        self._joined: set[str] = set()
 
     def step(self, budget_s: float = BUDGET_S) -> Placed | None:
         """Add strips for ``budget_s`` seconds, at least one; None while there are more to come.
@@ -89,24 +90,43 @@ class Placing:
         scene = _require_scene(self.where)
         sequencer.ensure_editor(scene)
         wanted = _moved(self.stored, self.where, scene)
-        waiting = _missing(scene, wanted)
+        deadline = time.perf_counter() + budget_s
+        waiting = self._join(scene, _missing(scene, wanted), deadline)
+        if waiting is None:
+            return None
         try:
-            if not self._add(scene, waiting, time.perf_counter() + budget_s):
+            if not self._add(scene, waiting, deadline):
                 return None
         except FootfallError:
             self._take_back(scene)
             raise
-        if self._added:
-            _push_undo(len(self._added))
-        return _placed(self.stored, scene, wanted)
+        if self._added or self._joined:
+            _push_undo(len(self._added), len(self._joined))
+        return _placed(self.stored, scene, wanted, self._joined)
+
+    def _join(self, scene: Any, waiting: _Wanted, deadline: float) -> _Wanted | None:
+        """New takes into the lists of their strips; what needs strips of its own, None when time is up."""
+        left: _Wanted = []
+        for items, strip in waiting:
+            aim = items[0].aim
+            found = take_strips.aimed(scene, aim) if aim is not None else []
+            if aim is None or not found:
+                left.append((items, strip))
+                continue
+            if self._joined and time.perf_counter() >= deadline:
+                return None
+            take_strips.join(scene, items, aim, found)
+            self._joined.add(strip.uuid)
+        return left
 
     def _add(self, scene: Any, waiting: _Wanted, deadline: float) -> bool:
         """Add until ``deadline``; whether that was all. Seats are sought for all of them first."""
         seats = sequencer.take_seats(scene.sequence_editor, (strip for _, strip in waiting))
         with sequencer.undisturbed(scene):
-            for number, ((item, strip), seat) in enumerate(zip(waiting, seats, strict=True), start=1):
+            for number, ((items, strip), seat) in enumerate(zip(waiting, seats, strict=True), start=1):
                 self._added.add(strip.uuid)
-                sequencer.add_sound(scene, item.path, strip, seat, item.story)
+                made = sequencer.add_sound(scene, items[0].path, strip, seat, items[0].story)
+                take_strips.begin(made, items, self.stored.shot)
                 if time.perf_counter() >= deadline:
                     return number == len(waiting)
         return True
@@ -129,7 +149,7 @@ def place(stored: Stored, where: Where) -> Placed:
 def missing(stored: Stored, where: Where) -> tuple[str, ...]:
     """UUIDs of those strips of a job that are not there (any more); all of them when the scene is gone."""
     scene = sequencer.find_scene(where.scene_name, where.uid)
-    wanted = [(item, item.strip) for item in stored.strips]
+    wanted = [(items, items[0].strip) for items in stored.sounds]
     left = wanted if scene is None else _missing(scene, wanted)
     return tuple(strip.uuid for _, strip in left)
 
@@ -147,30 +167,38 @@ def _moved(stored: Stored, where: Where, scene: Any) -> _Wanted:
     """The strips as they fit this scene: it may have another rate by now, or be another one altogether."""
     rate = sequencer.scene_rate(scene)
     start = stored.shot.start_frame if where.start_frame is None else where.start_frame
-    return [(item, placement.moved(item.strip, stored.shot, rate, start)) for item in stored.strips]
+    return [(items, placement.moved(items[0].strip, stored.shot, rate, start)) for items in stored.sounds]
 
 
 def _missing(scene: Any, wanted: _Wanted) -> _Wanted:
     there = {sequencer.uuid_of(strip) for strip in sequencer.all_strips(scene)}
-    return [(item, strip) for item, strip in wanted if strip.uuid not in there]
+    if any(items[0].aim is not None for items, _ in wanted):
+        there |= take_strips.ids_there(scene)
+    return [(items, strip) for items, strip in wanted if strip.uuid not in there]
 
 
-def _push_undo(count: int) -> None:
-    message = "Footfall Sound" if count == 1 else f"Footfall Sound ({count} strips)"
+def _push_undo(added: int, joined: int) -> None:
+    message = "Footfall Take" if not added else "Footfall Sound"
+    count = added or joined
+    if count > 1:
+        message += f" ({count} strips)"
     if bpy.ops.ed.undo_push.poll():
         bpy.ops.ed.undo_push(message=message)
     else:
         log.warning("no undo step could be made for %d strips", count)
 
 
-def _placed(stored: Stored, scene: Any, wanted: _Wanted) -> Placed:
-    words = [_count(len(wanted), "strip"), f"in “{scene.name}”"]
-    heard = [strip for _, strip in wanted if strip.audible]
-    if heard:
-        words.append(f"from frame {min(strip.start for strip in heard)}")
-    sentences = [" ".join(words) + "."]
-    if len(heard) < len(wanted):
-        sentences.append("Take 1 is heard; the other takes are muted strips on channels of their own.")
+def _placed(stored: Stored, scene: Any, wanted: _Wanted, joined: set[str]) -> Placed:
+    sentences = []
+    own = [strip for _, strip in wanted if strip.uuid not in joined]
+    if joined:
+        sentences.append(f"A new take for {_count(len(joined), 'strip')} in “{scene.name}”.")
+    if own:
+        first = min(strip.start for strip in own)
+        sentences.append(f"{_count(len(own), 'strip')} in “{scene.name}” from frame {first}.")
+    takes = max((len(items) for items, _ in wanted), default=1)
+    if takes > 1:
+        sentences.append(f"The first of {takes} takes is heard; step through the others under Takes.")
     if sequencer.scene_rate(scene).per_second != stored.shot.rate.per_second:
         sentences.append("The frame rate is not the one that the sound was made for; generate it again.")
     return Placed(

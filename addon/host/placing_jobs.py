@@ -60,12 +60,12 @@ def _place_some(session: Session, job: Job) -> bool:
 
 
 def home(session: Session, job: Job) -> Any:
-    """The scene that a job was started in, as placing.Where."""
+    """The scene that a job's sound goes to, as placing.Where."""
     from . import placing
 
     order = session.works[job.job_id].order
-    uid = order.scene_uid if order.file_id == session.file_id else 0
-    return placing.Where(scene_name=order.scene_name, uid=uid)
+    name, uid = order.home or (order.scene_name, order.scene_uid)
+    return placing.Where(scene_name=name, uid=uid if order.file_id == session.file_id else 0)
 
 
 def place_here(session: Session, job_id: str, scene: Any) -> str:
@@ -114,7 +114,7 @@ def _look_for_strips(session: Session) -> bool:
         if job.state not in (PLACED, NOT_PLACED) or job.stored is None or not session.belongs_here(job):
             continue
         stored: Any = job.stored
-        gone = len(placing.missing(stored, home(session, job))) == len(stored.strips)
+        gone = len(placing.missing(stored, home(session, job))) == len(stored.sounds)
         if gone and job.state == PLACED:
             session.table.move(job.job_id, NOT_PLACED, session.clock())
             job.sentence = "Its strips were taken away; the sound is kept."

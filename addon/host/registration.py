@@ -12,11 +12,31 @@ from types import ModuleType
 
 import bpy
 
-from . import commands, live, operators, panels, preferences, properties, worker_operators
+from . import (
+    commands,
+    live,
+    operators,
+    panels,
+    preferences,
+    properties,
+    take_asks,
+    take_keys,
+    take_operators,
+    take_panel,
+    worker_operators,
+)
 
 log = logging.getLogger(__name__)
 
-MODULES: tuple[ModuleType, ...] = (properties, preferences, operators, worker_operators, panels, commands)
+MODULES: tuple[ModuleType, ...] = (
+    properties,
+    preferences,
+    operators,
+    worker_operators,
+    panels,
+    *(take_asks, take_operators, take_keys, take_panel),
+    commands,
+)
 
 
 def register() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import bpy
 
-from ..placement import Channel, PlannedStrip, Seat, seats
+from ..placement import LAST_FRAME, Channel, PlannedStrip, Seat, seats
 from ..provenance import KEY, Story, read
 from ..timeline import Rate
 from ..wire.errors import BadInput, SaveError
@@ -235,12 +235,65 @@ def _sequencer_area() -> Iterator[None]:
     yield
 
 
+def load_sound(path: Path) -> Any:
+    """The data-block that plays the file ``path``. Raises SaveError when it is gone or no sound."""
+    for block in bpy.data.sounds:
+        if (
+            block.packed_file is not None
+            and block.library is None
+            and _absolute(block, block.filepath) == path
+        ):
+            return block
+    if not path.is_file():
+        raise SaveError(f"The sound file {path} is gone.")
+    block = bpy.data.sounds.load(stored_path(path), check_existing=True)
+    if block.samplerate == 0 or block.channels == "INVALID":
+        if block.users == 0:
+            bpy.data.sounds.remove(block)
+        raise SaveError(f"Blender cannot read the sound file {path}.")
+    return block
+
+
+def set_sound(strip: Any, block: Any) -> None:
+    """Have ``strip`` play ``block``, with the choices that the user made for the sound before."""
+    before = strip.sound
+    if before is not None and before != block:
+        block.use_mono, block.use_memory_cache = before.use_mono, before.use_memory_cache
+    strip.sound = block
+
+
+def is_retimed(strip: Any) -> bool:
+    """Whether the user has changed the speed of ``strip``."""
+    return len(getattr(strip, "retiming_keys", ())) > 0
+
+
+def content_end(strip: Any) -> int:
+    """First frame after the content of ``strip``, as long as the file was when the strip was made."""
+    if hasattr(strip, "content_end"):
+        return int(strip.content_end)
+    return int(strip.frame_start + strip.frame_duration)
+
+
+def room_end(scene: Any, strip: Any) -> int:
+    """First frame after ``strip`` that another strip on its channel takes up; far away if there is none."""
+    holder = strip.parent_meta() or scene.sequence_editor
+    first = span(strip)[0]
+    starts = [span(other)[0] for other in strips(holder) if other.channel == strip.channel and other != strip]
+    return min((start for start in starts if start > first), default=LAST_FRAME)
+
+
 def remove(scene: Any, uuids: set[str]) -> None:
     """Take the top strips with these UUIDs away, and their sound if nothing else plays it."""
     editor = scene.sequence_editor
     if editor is not None:
         for strip in [strip for strip in strips(editor) if uuid_of(strip) in uuids]:
             _discard(editor, strip)
+
+
+def remove_strips(scene: Any, gone: Iterable[Any]) -> None:
+    """Take these strips away; their sounds stay."""
+    for strip in list(gone):
+        strips(strip.parent_meta() or scene.sequence_editor).remove(strip)
 
 
 def _discard(editor: Any, strip: Any) -> None:
@@ -254,7 +307,7 @@ def stored_path(path: Path) -> str:
     """``path`` as the .blend keeps it: relative when it lies below it, so that both can move together."""
     folder = os.path.dirname(bpy.data.filepath)
     if folder and path.is_relative_to(folder):
-        return bpy.path.relpath(str(path))
+        return bpy.path.relpath(str(path)).replace("\\", "/")
     return str(path)
 
 

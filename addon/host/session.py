@@ -61,6 +61,7 @@ class _Delivery:
     asked: Any  # provenance.Asked
     blend_path: str
     preference: str
+    aims: tuple[Any, ...] = ()  # joining.Aim of the strips that wait for it
     watch: Any = None
 
 
@@ -242,6 +243,7 @@ class Session:
             asked=asked(request, facts),
             blend_path=blend_path,
             preference=str(folder) if folder else "",
+            aims=order.aims,
             watch=work.watch,
         )
         client.submit(job_id, request)
@@ -274,6 +276,7 @@ class Session:
             asked=old.asked,
             blend_path=self.paths.get(self.works[job_id].order.file_id, old.blend_path),
             preference=str(now.output_folder) if now.output_folder else "",
+            aims=old.aims,
             watch=old.watch,
         )
         job.stored = self._deliver(job_id, job.result)
@@ -286,7 +289,7 @@ class Session:
         wanted = self._deliveries[job_id]
         fallback = folders.data_folder() / save.FALLBACK
         target = save.choose_folder(wanted.blend_path, wanted.preference, fallback)
-        stored = delivery.deliver(result, wanted.shot, wanted.asked, target)
+        stored = delivery.deliver(result, wanted.shot, wanted.asked, target, wanted.aims)
         if wanted.watch is not None:
             wanted.watch.delivered(stored)
         return stored

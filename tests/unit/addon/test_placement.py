@@ -133,17 +133,22 @@ class TestTakesAndNames:
             (2, "spots", False),
         ]
         assert [s.clip for s in strips] == [3, 2, 5, 4, 1, 0]
-        assert len({s.channel_name for s in strips}) == 6
+        assert {s.channel_name for s in strips} == {"Footfall bed", "Footfall spots"}
+
+    def test_all_takes_of_a_sound_begin_at_one_frame(self) -> None:
+        clips = [clip(start_s=Fraction(start, 48), take=take) for take, start in enumerate((5, 3, 8))]
+        strips = plan(result(*clips), shot())
+        assert [(s.start, s.lead) for s in strips] == [(102, 3_000), (102, 1_000), (102, 6_000)]
+        assert all(s.samples >= s.lead + 4_800 for s in strips)
 
     def test_names(self) -> None:
-        assert channel_name("bed", 0) == "Footfall bed"
-        assert channel_name("spots", 1) == "Footfall spots take 2"
-        assert strip_name("glass", 0, False) == "Footfall glass"
-        assert strip_name("glass\n  on stone", 1, True) == "Footfall glass on stone (take 2)"
+        assert channel_name("bed") == "Footfall bed"
+        assert strip_name("glass") == "Footfall glass"
+        assert strip_name("glass\n  on stone") == "Footfall glass on stone"
 
-    @given(words=st.text(max_size=200), take=st.integers(0, 15), several=st.booleans())
-    def test_names_fit_blender(self, words: str, take: int, several: bool) -> None:
-        name = strip_name(words, take, several)
+    @given(words=st.text(max_size=200))
+    def test_names_fit_blender(self, words: str) -> None:
+        name = strip_name(words)
         assert len(name.encode()) <= NAME_BYTES
         assert name.startswith("Footfall")
 
@@ -194,11 +199,11 @@ def spots(*starts: int, frames: int = 24, take: int = 0) -> tuple[PlannedStrip, 
 
 class TestSeats:
     def test_an_empty_sequencer(self) -> None:
-        strips = plan(result(clip(), clip(layer="spots"), clip(take=1)), shot())
+        strips = plan(result(clip(), clip(layer="spots"), clip(start_s=1)), shot())
         assert seats(strips, blank()) == [
             Seat(channel=1, name="Footfall bed"),
+            Seat(channel=1),
             Seat(channel=2, name="Footfall spots"),
-            Seat(channel=3, name="Footfall bed take 2"),
         ]
 
     def test_a_channel_of_that_name_is_used_again(self) -> None:
