@@ -127,4 +127,21 @@ def spinner(stage: Stage, x: float, y: float) -> None:
     )
 
 
-ALL = (clutter, swing, drone, slide, roll, near_miss, set_down, hidden, outside, spinner)
+def screen(stage: Stage, x: float, y: float) -> None:
+    """A board between the camera and some of what happens."""
+    stage.box("Board", (x, -0.9, 0.2), (0.4, 0.03, 0.4), "wood")
+
+
+def passing(stage: Stage, x: float, y: float) -> None:
+    """Something that rushes through the picture: it may be heard rushing by."""
+    chance = stage.chance
+    thing = stage.box("Swallow", (x, y, 1.2), (0.2, 0.1, 0.05), "tin")
+    middle, half = chance.uniform(0.6, stage.duration_s - 0.6), chance.uniform(0.2, 0.4)
+    stage.animate(
+        thing, "location", 0,
+        [Key(middle - half, x - 4.0, 0.0, 4.0 / half), Key(middle + half, x + 4.0, 4.0 / half, 0.0)],
+    )  # fmt: skip
+    stage.hit(middle, thing, FLOOR, 0.0, "pass")
+
+
+ALL = (clutter, swing, drone, slide, roll, near_miss, set_down, hidden, outside, spinner, screen, passing)

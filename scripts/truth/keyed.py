@@ -130,9 +130,29 @@ def strike(stage: Stage, x: float, begin: float, end: float) -> None:
     stage.hit(arrive, first, other.name, speed)
 
 
+def squash(stage: Stage, x: float, begin: float, end: float) -> None:
+    """A cartoon ball: stretched on its way down, flat when it has landed, with its origin at its foot."""
+    chance = stage.chance
+    radius = chance.uniform(0.1, 0.2)
+    ball = stage.shift(stage.ball("Jelly_ball", radius, (x, 0.0, 0.0), "glass"), (0.0, 0.0, radius))
+    keys, touches = bounces(chance, begin, end)
+    stage.animate(ball, "location", 2, keys)
+    flat = [Key(begin, 1.0)]
+    for number, (time_s, speed) in enumerate(touches):
+        until = touches[number + 1][0] if number + 1 < len(touches) else time_s + 0.3
+        deep = min(0.4, 0.08 * speed)
+        flat += [
+            Key(time_s, 1.0 + 0.5 * deep, 0.0, -deep / 0.03),
+            Key(time_s + 0.05, 1.0 - deep),
+            Key(time_s + 0.05 + 0.4 * (until - time_s - 0.05), 1.0),
+        ]
+        stage.hit(time_s, ball, FLOOR, speed)
+    stage.animate(ball, "scale", 2, flat, base=0.0)
+
+
 def _mirrored(key: Key) -> Key:
     """Upwards is a negative turn about y."""
     return Key(key.time_s, -key.value, -key.arrives, -key.leaves)
 
 
-ACTS = (bounce, bounce, slam, tap, knock, strike)
+ACTS = (bounce, bounce, slam, tap, knock, strike, squash)

@@ -28,7 +28,8 @@ TOGETHER_S = 0.05  # hits of one thing as close as this need be found but once: 
 class Hit:
     """One true hit. ``time_s``: from the shot's first frame; ``speed``: at which the two meet, m/s.
 
-    kind: "hit", "step", or what may be told but need not be: "slide" (it starts), "stop", "soft", "unsure".
+    kind: "hit", "step"; or what may be told but need not be: "slide" (it starts), "stop", "soft", "pass",
+    "unsure".
     seen: "yes", "edge" (at the picture's edge, or behind something) or "no" (out of the picture, hidden).
     gap: metres between the two surfaces at that time, in the scene as it is; -1 before that is measured.
     """

@@ -126,4 +126,27 @@ def lift(stage: Stage, x: float, begin: float, end: float) -> None:
     stage.hit(meet, ball, plate.name, fall + rise)
 
 
-ACTS = (cart, carried, tray, held, turntable, lift)
+def pendulum(stage: Stage, x: float, begin: float, end: float) -> None:
+    """A ball on a swinging chain of parents that strikes a wall and swings back, each time less."""
+    chance = stage.chance
+    length, radius = chance.uniform(0.6, 0.9), chance.uniform(0.08, 0.14)
+    wall = stage.box("Brick_wall", (x + radius + 0.05, 0.0, 0.4), (0.1, 0.6, 0.8), "block")
+    hook = stage.empty("Hook", (x, 0.0, length + 0.2))
+    ball = stage.ball("Wrecking_ball", radius, (0.0, 0.0, -length), "steel")
+    rope = stage.box("Rope", (0.0, 0.0, -length / 2), (0.02, 0.02, length - radius), "toy wood")
+    ball.parent = rope.parent = hook
+    half, reach = 0.25 * 2 * math.pi * (length / GRAVITY) ** 0.5, chance.uniform(0.3, 0.8)
+    keys, time_s = [Key(begin, reach)], begin + half
+    while time_s < end and reach > 0.08:
+        spin = reach * math.pi / 2 / half  # a quarter of a swing, nearly
+        again = reach * chance.uniform(0.4, 0.7)
+        keys += [
+            Key(time_s, 0.0, -spin, again * math.pi / 2 / half),
+            Key(time_s + half, again),
+        ]
+        stage.hit(time_s, ball, wall.name, spin * length)
+        reach, time_s = again, time_s + 2 * half
+    stage.animate(hook, "rotation_euler", 1, keys)
+
+
+ACTS = (cart, carried, tray, held, turntable, lift, pendulum)

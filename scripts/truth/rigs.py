@@ -138,13 +138,13 @@ def _walker(stage: Stage, x: float) -> bpy.types.Object:
 
 
 def _boots(stage: Stage, rig: bpy.types.Object) -> dict[str, bpy.types.Object]:
-    """Each limb a box of its own on its bone; returns the boots."""
+    """Each limb a box of its own on its bone, long enough to overlap the next; returns the boots."""
     boots = {}
     for side, y in (("L", -0.12), ("R", 0.12)):
         boots[side] = stage.box(f"Boot.{side}", (0.04, y, ANKLE / 2), (0.24, 0.09, ANKLE), "dark wood")
         for bone, thick in (("thigh", 0.11), ("shin", 0.09)):
-            limb = stage.box(f"{bone.title()}.{side}", (0.0, y, 0.0), (thick, thick, 0.3), "toy wood")
-            limb.location.z = 0.62 if bone == "thigh" else 0.28
+            limb = stage.box(f"{bone.title()}.{side}", (0.0, y, 0.0), (thick, thick, 0.4), "toy wood")
+            limb.location.z = 0.6 if bone == "thigh" else 0.27
             _hang(limb, rig, f"{bone}.{side}")
         _hang(boots[side], rig, f"foot.{side}")
     body = stage.box("Body", (0.0, 0.0, HIP + 0.25), (0.2, 0.35, 0.5), "wood")
@@ -169,8 +169,8 @@ def _skin(stage: Stage, rig: bpy.types.Object) -> dict[str, bpy.types.Object]:
     groups: list[str] = []
     for side, y in (("L", -0.12), ("R", 0.12)):
         whole.append(stage.box("Part", (0.04, y, ANKLE / 2), (0.24, 0.09, ANKLE), "dark wood"))
-        whole.append(stage.box("Part", (0.0, y, 0.62), (0.11, 0.11, 0.3), "toy wood"))
-        whole.append(stage.box("Part", (0.0, y, 0.28), (0.09, 0.09, 0.3), "toy wood"))
+        whole.append(stage.box("Part", (0.0, y, 0.6), (0.11, 0.11, 0.4), "toy wood"))
+        whole.append(stage.box("Part", (0.0, y, 0.27), (0.09, 0.09, 0.4), "toy wood"))
         groups += [f"foot.{side}", f"thigh.{side}", f"shin.{side}"]
     whole.append(stage.box("Part", (0.0, 0.0, HIP + 0.25), (0.2, 0.35, 0.5), "wood"))
     groups.append("hips")

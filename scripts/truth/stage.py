@@ -159,7 +159,7 @@ class Stage:
         way = Vector((math.sin(side) * math.cos(up), -math.cos(side) * math.cos(up), math.sin(up)))
         camera.location = middle + way * away
         camera.rotation_euler = (-way).to_track_quat("-Z", "Y").to_euler()
-        moves = chance.choice(("stands", "stands", "dolly", "pan", "hand"))
+        moves = chance.choice(("stands", "stands", "dolly", "pan", "hand", "cut"))
         end = self.duration_s
         if moves == "dolly":
             step, here = chance.uniform(-0.12, 0.12) * across / end, camera.location.x
@@ -178,7 +178,20 @@ class Stage:
                 base = camera.rotation_euler[index]
                 shakes = [Key(0.25 * n, base + chance.gauss(0.0, 0.006)) for n in range(int(end * 4) + 2)]
                 self.animate(camera, "rotation_euler", index, shakes)
+        elif moves == "cut":
+            self._cut(camera, middle, way * away)
         self.acts.append(f"camera {moves}")
+
+    def _cut(self, first: bpy.types.Object, middle: Vector, away: Vector) -> None:
+        """Another camera takes over on the way, as a marker says."""
+        away = Matrix.Rotation(self.chance.choice((-0.6, 0.6)), 3, "Z") @ away
+        second = bpy.data.objects.new("Camera 2", first.data)
+        second.location = middle + away
+        second.rotation_euler = (-away).to_track_quat("-Z", "Y").to_euler()
+        self.scene.collection.objects.link(second)
+        for camera, time_s in ((first, 0.0), (second, self.chance.uniform(0.3, 0.7) * self.duration_s)):
+            marker = self.scene.timeline_markers.new(camera.name, frame=round(self.frame(time_s)))
+            marker.camera = camera
 
     def light(self) -> None:
         """A sun and an even sky, so that one sample a pixel shows everything."""
@@ -221,12 +234,13 @@ class Stage:
         )
         return "edge" if struck and thing.name not in (hit.who, hit.against) else "yes"
 
-    def gap(self, one: str, other: str, depsgraph: bpy.types.Depsgraph) -> tuple[float, Vector]:
+    @classmethod
+    def gap(cls, one: str, other: str, depsgraph: bpy.types.Depsgraph) -> tuple[float, Vector]:
         """Metres between two things' surfaces now, below 0 where one is a little inside the other, and where.
 
         From the corners of each to the surface of the other, so two edges that cross are told too far apart.
         """
-        (first, tree), (second, other_tree) = self._shape(one, depsgraph), self._shape(other, depsgraph)
+        (first, tree), (second, other_tree) = cls.shape(one, depsgraph), cls.shape(other, depsgraph)
         found: list[tuple[float, Vector]] = []
         for corners, surface in ((first, other_tree), (second, tree)):
             near = surface.find_nearest(corners.mean(axis=0))[0]
@@ -239,7 +253,7 @@ class Stage:
         return min(found, key=lambda one: one[0], default=(math.inf, Vector()))
 
     @staticmethod
-    def _shape(name: str, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, BVHTree]:
+    def shape(name: str, depsgraph: bpy.types.Depsgraph) -> tuple[np.ndarray, BVHTree]:
         thing = bpy.data.objects[name].evaluated_get(depsgraph)
         mesh = thing.to_mesh()
         corners = np.empty(len(mesh.vertices) * 3, np.float32)
