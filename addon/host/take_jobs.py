@@ -55,7 +55,7 @@ def asking(strip: Any, take_id: str = "") -> Asking:
 
 def again(settings: Settings) -> None:
     """Another seed, and nothing else."""
-    settings.update(seed=random_seed(), vary=0.0, vary_seed=0)
+    settings.update(seed=random_seed(), first_take=0, vary=0.0, vary_seed=0)
 
 
 def more_like_this(amount: float) -> Change:
@@ -99,7 +99,7 @@ def _order(session: Any, group: list[Asking], how: str, change: Change, count: i
     settings["layers"] = tuple(
         layer for layer in ("bed", "spots") if any(one.story.layer == layer for one in group)
     )
-    settings["takes"] = count
+    settings.update(takes=count, first_take=first.story.take)
     change(settings)
     rate = sequencer.scene_rate(scene)
     at = {one.strip.name: _at_s(one, rate) for one in group}
