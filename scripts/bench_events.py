@@ -18,11 +18,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from footfall.scripts.truth import scoring
 from footfall.scripts.truth.lines import scene_arguments
-from footfall.scripts.truth.model import HELD_OUT, from_json
+from footfall.scripts.truth.model import HELD_OUT, RATES, Truth, from_json
+from footfall.server.vision.hits import find_hits
+from PIL import Image
 
 DEFAULT = range(HELD_OUT, HELD_OUT + 24)
 
@@ -30,6 +35,7 @@ DEFAULT = range(HELD_OUT, HELD_OUT + 24)
 def main(arguments: list[str] | None = None) -> int:
     parser = scene_arguments("bench_events", __doc__, DEFAULT)
     parser.add_argument("--pixels", action="store_true", help="from rendered pictures alone")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="keep the rendered pictures here")
     parser.add_argument("--cost", action="store_true", help="what reading costs beside evaluating the frames")
     parser.add_argument("--misses", action="store_true", help="list what was missed and what was false")
     parser.add_argument("--json", metavar="FILE", help="write the figures here as well")
@@ -67,11 +73,8 @@ def in_blender(module: str, options: argparse.Namespace, *more: str) -> Iterator
 
 def _found(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     bars = scoring.PIXELS if options.pixels else scoring.SCENE
-    scores = []
-    for scene in in_blender("reading", options):
-        truth = from_json(scene["truth"])
-        told = [(time_s, f"{kind} {words}") for time_s, kind, words, _ in scene["found"]]
-        scores.append((truth.kind, truth.rate, scoring.score(truth, told)))
+    told = _from_pixels(options) if options.pixels else _from_scenes(options)
+    scores = [(truth.kind, truth.rate, scoring.score(truth, hits)) for truth, hits in told]
     sums = scoring.grouped(scores)
     print(scoring.table(sums, bars))
     if options.misses:
@@ -81,6 +84,29 @@ def _found(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
             print("false ", one)
     report = {name: one.row() for name, one in sums.items()}
     return {"scenes": len(scores), "sums": report}, all(one.reaches(bars) for one in sums.values())
+
+
+Told = Iterator[tuple[Truth, list[tuple[float, str]]]]
+
+
+def _from_scenes(options: argparse.Namespace) -> Told:
+    for scene in in_blender("reading", options):
+        told = [(time_s, f"{kind} {words}") for time_s, kind, words, _ in scene["found"]]
+        yield from_json(scene["truth"]), told
+
+
+def _from_pixels(options: argparse.Namespace) -> Told:
+    """The same scenes at 24 frames a second, unless another rate is asked for."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = options.pictures or folder
+        for scene in in_blender("pictures", options, "--out", str(out)):
+            truth = from_json(scene["truth"])
+            fps, base = RATES[truth.rate]
+            grey = np.stack(
+                [np.asarray(Image.open(path)) for path in sorted(Path(scene["folder"]).glob("*.png"))]
+            )
+            hits = find_hits(grey, Fraction(fps) / Fraction(base).limit_denominator(1001))
+            yield truth, [(float(hit.time_s), hit.kind) for hit in hits]
 
 
 def _cost(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
