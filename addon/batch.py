@@ -158,9 +158,9 @@ class Batch:
             return changed
         self._renew()
         if len(self.busy) < AT_ONCE:
-            entry = self._next()
-            if entry is not None:
-                self._begin(entry)
+            following = self._next()
+            if following is not None:
+                self._begin(following)
                 changed = True
         return changed
 

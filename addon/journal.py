@@ -262,7 +262,7 @@ class Journal:
             self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
         )
         self._database = database
-        database.execute("PRAGMA journal_mode=TRUNCATE")
+        database.execute("PRAGMA journal_mode=DELETE")
         database.execute("PRAGMA synchronous=FULL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA:

@@ -55,7 +55,7 @@ def from_markers(scene: str, cameras: Iterable[tuple[int, str]], whole: FrameRan
         if frame <= whole.end:
             places[max(frame, whole.start)] = name  # of several before the start, the last one counts
     starts = sorted(places)
-    ends = [after - 1 for after in starts[1:]] + [whole.end]
+    ends = [after - 1 for after in starts[1:]] + [whole.end] * bool(starts)
     return _apart(
         Shot(kind=MARKERS, scene=scene, name=places[start], span=FrameRange(start, end))
         for start, end in zip(starts, ends, strict=True)

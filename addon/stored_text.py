@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -53,18 +52,9 @@ def read(text: str, folder: Path, *, files_needed: bool = True) -> Stored | None
         )
     except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, RecursionError, BadInput):
         return None
-    if files_needed and not all(path.is_file() for path in files(stored)):
+    if files_needed and not all(item.path.is_file() for item in strips):
         return None
     return stored
-
-
-def files(stored: Stored) -> Iterator[Path]:
-    """Every file of ``stored``, other takes too."""
-    waiting = list(stored.strips)
-    while waiting:
-        item = waiting.pop()
-        yield item.path
-        waiting += _others(item)
 
 
 def _plain_strip(item: StoredStrip, folder: Path) -> dict[str, Any]:
@@ -72,7 +62,6 @@ def _plain_strip(item: StoredStrip, folder: Path) -> dict[str, Any]:
         "path": _short(item.path, folder),
         "strip": {f.name: getattr(item.strip, f.name) for f in dataclasses.fields(item.strip)},
         "story": item.story,
-        "others": [_plain_strip(other, folder) for other in _others(item)],
     }
 
 
@@ -89,12 +78,7 @@ def _strip(item: dict[str, Any], folder: Path) -> StoredStrip:
         path=folder / _word(item["path"]),
         strip=planned,
         story=_word(item["story"]),
-        **({"others": tuple(_strip(other, folder) for other in item["others"])} if item["others"] else {}),
     )
-
-
-def _others(item: StoredStrip) -> tuple[StoredStrip, ...]:
-    return getattr(item, "others", ())
 
 
 _PLAIN = {"str": str, "int": int, "bool": bool}

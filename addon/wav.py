@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Samples as 24-bit PCM in a WAV, through the standard library, a piece at a time.
+"""Samples as 24-bit PCM in a WAV, a piece at a time; plain, or with a broadcast wave's time stamp.
 
 Every editor reads 24-bit PCM, and the wave module writes nothing wider than that in plain integers.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 import wave
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -62,3 +64,91 @@ def _silence(count: int, channels: int) -> Iterator[bytes]:
         step = min(count, _PIECE)
         yield bytes(step * channels * SAMPLE_BYTES)
         count -= step
+
+
+# Broadcast wave ---------------------------------------------------------------------------------------------
+
+_BEXT = struct.Struct("<256s32s32s10s8sIIH64s10s180s")  # EBU Tech 3285, version 1: no loudness, no history
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What a broadcast wave says of itself. ``start``: its first sample, counted from timecode 0.
+
+    ``date``: 2026-11-22, ``time``: 07:15:00; what is not ASCII becomes a question mark.
+    """
+
+    description: str = ""
+    originator: str = "Footfall"
+    reference: str = ""
+    date: str = ""
+    time: str = ""
+    start: int = 0
+
+
+class BroadcastWave:
+    """A 24-bit WAV with a time stamp, of a length that is known beforehand, written piece by piece."""
+
+    def __init__(self, file: BinaryIO, *, samples: int, channels: int, rate_hz: int, stamp: Stamp) -> None:
+        """Write the head into ``file``, which is left open. Raises OSError; SaveError if it is too long."""
+        self._file, self._left = file, samples
+        frame = channels * SAMPLE_BYTES
+        data = samples * frame
+        self._pad = data % 2
+        if data > MOST_BYTES:
+            raise SaveError("The sound is too long for a WAV file. Export a shorter range.")
+        layout = struct.pack("<HHLLHH", 1, channels, rate_hz, rate_hz * frame, frame, 8 * SAMPLE_BYTES)
+        bext = _bext(stamp)
+        whole = 4 + (8 + len(bext)) + (8 + len(layout)) + 8 + data + self._pad
+        file.write(b"RIFF" + struct.pack("<L", whole) + b"WAVE")
+        file.write(b"bext" + struct.pack("<L", len(bext)) + bext)
+        file.write(b"fmt " + struct.pack("<L", len(layout)) + layout)
+        file.write(b"data" + struct.pack("<L", data))
+
+    def write(self, piece: np.ndarray) -> None:
+        """(n, channels) float32 within [-1, 1]; with the last piece the file is whole."""
+        self._left -= len(piece)
+        if self._left < 0:
+            raise ValueError("more sound than was announced")
+        if len(piece):
+            self._file.write(pcm24(piece))
+        if self._left == 0 and self._pad:
+            self._file.write(b"\0")
+
+
+def _bext(stamp: Stamp) -> bytes:
+    return _BEXT.pack(
+        stamp.description.encode("ascii", "replace")[:256],
+        stamp.originator.encode("ascii", "replace")[:32],
+        stamp.reference.encode("ascii", "replace")[:32],
+        stamp.date.encode("ascii", "replace")[:10],
+        stamp.time.encode("ascii", "replace")[:8],
+        stamp.start & 0xFFFF_FFFF,
+        stamp.start >> 32,
+        1,
+        b"",
+        b"",
+        b"",
+    )
+
+
+def read(path: Path, start: int, count: int) -> tuple[np.ndarray, int]:
+    """``count`` samples from ``start`` on (fewer at the end) as (n, channels) float32, and the rate in Hz.
+
+    Plain PCM of 16, 24 or 32 bits. Raises SaveError for anything else.
+    """
+    try:
+        with wave.open(str(path), "rb") as reader:
+            channels, width, rate_hz = reader.getnchannels(), reader.getsampwidth(), reader.getframerate()
+            start = min(max(0, start), reader.getnframes())
+            reader.setpos(start)
+            octets = np.frombuffer(reader.readframes(count), np.uint8)
+    except (OSError, EOFError, wave.Error) as error:
+        raise SaveError(f"The sound {path} cannot be read; generate it again.", str(error)) from error
+    if width not in (2, 3, 4):
+        raise SaveError(f"The sound {path} is no PCM of 16, 24 or 32 bits; generate it again.")
+    octets = octets[: len(octets) // (width * channels) * width * channels].reshape(-1, width)
+    wide = np.zeros((len(octets), 4), np.uint8)
+    wide[:, 4 - width :] = octets  # the sign lies in the last octet
+    sound = wide.view("<i4").astype(np.float32) / np.float32(1 << 31)
+    return sound.reshape(-1, channels), rate_hz

@@ -21,8 +21,8 @@ from .. import batch_jobs, folders, journal, options, save
 from ..batch import DONE, FAILED, ONLY_FAILED, Batch, Entry
 from ..batch_jobs import FileJob
 from ..shot_list import Shot
-from ..wire.errors import BY_CODE, BadInput, Cancelled, FootfallError, SaveError
-from . import live, pump, shot_find
+from ..wire.errors import BY_CODE, BadInput, Cancelled, FootfallError
+from . import batch_export, live, pump, shot_find
 from .batch_hands import SessionHands
 
 if TYPE_CHECKING:
@@ -56,20 +56,8 @@ def run(parsed: argparse.Namespace, console: Any, interrupt: Any) -> dict[str, A
         live.end()
     report = summary(reports, cancelled=interrupt.wanted)
     if parsed.report is not None:
-        _write_report(parsed.report, report)
+        batch_export.write_text(parsed.report, json.dumps(report, indent=1))
     return report
-
-
-def _write_report(path: Path, report: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(report, indent=1), encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise SaveError(
-            f"The report could not be written to {path}; choose another place.", str(error)
-        ) from error
 
 
 def summary(reports: list[dict[str, Any]], *, cancelled: bool) -> dict[str, Any]:
@@ -124,7 +112,7 @@ def _one(
     interrupt: Any,
     report: dict[str, Any],
 ) -> None:
-    from . import batch_export, commands
+    from . import commands
 
     if job.blend is not None:
         open_file(job.blend)

@@ -153,7 +153,7 @@ class SessionHands:
 
 def remove_files(stored: Stored) -> None:
     """Take away files that no journal knows."""
-    for path in stored_text.files(stored):
+    for path in (item.path for item in stored.strips):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

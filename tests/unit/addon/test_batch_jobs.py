@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs file and the options of a batch: what is said where counts, and nonsense is refused in words."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from pathlib import Path
+
+import pytest
+from footfall.addon import batch_jobs, options
+from footfall.addon.batch_jobs import FileJob
+from footfall.addon.wire.errors import BadInput, WrongUsage
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = options.Parser(prog="footfall batch")
+    batch_jobs.add_options(parser)
+    return parser.parse_args(list(words))
+
+
+def jobs(folder: Path, text: str, *words: str) -> list[FileJob]:
+    path = folder / "jobs.toml"
+    path.write_text(text, "utf-8")
+    return batch_jobs.file_jobs(parse("--jobs", str(path), *words))
+
+
+def test_files_alone(tmp_path: Path) -> None:
+    found = batch_jobs.file_jobs(parse(str(tmp_path / "a.blend"), str(tmp_path / "b.blend"), "--seed", "4"))
+    assert [job.blend for job in found] == [tmp_path / "a.blend", tmp_path / "b.blend"]
+    assert [job.wanted.seed for job in found] == [4, 4]
+    assert batch_jobs.result_path(tmp_path / "a.blend", None) == tmp_path / "with_sound" / "a.blend"
+
+
+def test_the_help_shows_a_jobs_file_that_works(tmp_path: Path) -> None:
+    """The example in the help, without its explanations, is read as it says."""
+    example = batch_jobs.JOBS_HELP.partition("\n")[2]
+    lines = [line[2:33] if "=" in line else line for line in example.splitlines()]
+    (job,) = jobs(tmp_path, "\n".join(lines))
+    assert job.blend == tmp_path / "A.blend"
+    assert job.out == tmp_path / "A_sound"
+    assert job.playblast == tmp_path / "A.mp4"
+    assert (job.scene, job.shots) == ("Edit", "markers")
+    assert job.asked("sh010").prompt == "rain outside, wet gravel"
+    assert job.asked("sh010").seed == 5
+    assert job.asked("another").prompt == "rain outside"
+    assert job.asked("another").layers == ("bed", "spots")
+    assert job.skip == {"sh020"}
+    assert job.named == {"sh010", "sh020"}
+
+
+def test_what_is_said_nearer_counts_and_words_add_up(tmp_path: Path) -> None:
+    text = """
+prompt = "rain"
+quality = "draft"
+[[file]]
+path = "a.blend"
+prompt = "tin roof"
+takes = 2
+[[file.shot]]
+name = "one"
+prompt = "boots"
+takes = 3
+negative = "music"
+[[file]]
+path = "b.blend"
+"""
+    first, second = jobs(tmp_path, text, "--prompt", "night", "--nudge", "0.25")
+    assert first.wanted.prompt == "night, rain, tin roof"
+    assert first.asked("one").prompt == "night, rain, tin roof, boots"
+    assert (first.wanted.takes, first.asked("one").takes) == (2, 3)
+    assert (first.wanted.negative, first.asked("one").negative) == ("", "music")
+    assert first.asked("one").quality == "draft"
+    assert second.wanted.prompt == "night, rain"
+    assert second.wanted.nudge == 0.25
+
+
+def test_a_prompt_may_look_like_an_option(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, 'prompt = "--json = -5"\n[[file]]\npath = "a.blend"')
+    assert job.wanted.prompt == "--json = -5"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("promt = 'x'", "did you mean 'prompt'"),
+        ("takes = 0", "does not lie between"),
+        ("takes = 'many'", "many"),
+        ("takes = true", "takes cannot be"),
+        ("quality = 'superb'", "draft"),
+        ("layers = ['bed', 'bed']", "each once"),
+        ("layers = 7", "layers"),
+        ("seed = -1", "does not lie between"),
+        ("nudge = nan", "does not lie between"),
+        ("events = 'hits.json'", "scene or markers"),
+        ("model = './here'", "knows no 'model'"),
+        ("file = 'a.blend'", r"\[\[file\]\]"),
+        ("[[file]]\nprompt = 'x'", "has no path"),
+        ("[[file]]\npath = 7", "path is a text"),
+        ("[[file]]\npath = 'a.blend'\nshots = 'frames'", "shots is one of"),
+        ("[[file]]\npath = 'a.blend'\nshot = 'x'", r"\[\[file.shot\]\]"),
+        ("[[file]]\npath = 'a.blend'\n[[file.shot]]\nprompt = 'x'", "needs a name"),
+        ("[[file]]\npath = 'a.blend'\n[[file.shot]]\nname='a'\n[[file.shot]]\nname='a'", "name of its own"),
+        ("[[file]]\npath = 'a.blend'\n[[file.shot]]\nname='a'\nskip='yes'", "true or false"),
+        ("[[file]]\npath = 'a.blend'\n[[file]]\npath = 'a.blend'", "would both become"),
+        ("[[file]]\npath = 'a.blend'\nout = '.'", "would overwrite"),
+        ("[[file", "is no TOML"),
+        ('a = "\\u0000', "is no TOML"),
+    ],
+)
+def test_nonsense_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words) as caught:
+        jobs(tmp_path, text)
+    assert len(caught.value.sentence) < 400
+    assert "jobs.toml" in caught.value.sentence or "would" in caught.value.sentence
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_jobs_or_a_sentence(text: str) -> None:
+    """Whatever is in the file: jobs come out, or an error that is meant for people."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BadInput, WrongUsage):
+        jobs(Path(folder), text)
+
+
+def test_no_file_at_all_is_wrong_usage() -> None:
+    with pytest.raises(WrongUsage, match="jobs file"):
+        batch_jobs.file_jobs(parse())
+    (job,) = batch_jobs.file_jobs(parse(), open_file=True)
+    assert job.blend is None
+
+
+def test_a_jobs_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="check its name"):
+        batch_jobs.file_jobs(parse("--jobs", str(tmp_path / "none.toml")))
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInput, match="no TOML"):
+        batch_jobs.file_jobs(parse("--jobs", str(tmp_path / "binary.toml")))
+    (tmp_path / "big.toml").write_bytes(b"#" * (batch_jobs.MOST_BYTES + 1))
+    with pytest.raises(BadInput, match="too large"):
+        batch_jobs.file_jobs(parse("--jobs", str(tmp_path / "big.toml")))
+
+
+def test_one_film_for_several_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="one file"):
+        batch_jobs.file_jobs(parse("a.blend", "b.blend", "--playblast", "film.mp4"))
