@@ -152,7 +152,8 @@ class Takes:
             depth, take = waiting.pop()
             found.append((depth, take))
             waiting += [(depth + 1, child) for child in reversed(below.pop(take.id, []))]
-        return found
+        below.pop("", None)
+        return found + [(0, take) for takes in below.values() for take in takes]  # a ring in a damaged file
 
     def _bounded(self) -> Takes:
         """At most MOST: deleted ones are forgotten first, then the oldest; never a starred or a heard one."""

@@ -33,8 +33,8 @@ MODULES: tuple[ModuleType, ...] = (
     preferences,
     operators,
     worker_operators,
-    panels,
     *(take_asks, take_operators, take_keys, take_panel),
+    panels,
     commands,
 )
 

@@ -124,7 +124,7 @@ class FOOTFALL_OT_take_nudge(_Ask):
         for name in ("prompt", "negative_prompt", "nudge"):
             if name in made_with:
                 setattr(self, name, made_with[name])
-        return set(context.window_manager.invoke_props_dialog(self, width=420))
+        return set(context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Make a Take"))
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes of a strip in the Sequencer: stepping by key and button, new takes, the list."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import bpy
+import demo
+import driver
+import shot
+
+
+def scenario(play: driver.Play) -> driver.Scenario:
+    play.watch_ticks()
+    bpy.ops.footfall.demo_shot()
+    yield from demo.tidy()
+    scene = bpy.context.scene
+    scene.footfall.takes, scene.footfall.random_seed, scene.footfall.seed = 4, False, 11
+    scene.footfall.prompt = play.words.get("prompt", "")
+    shot.save(play.folder / "takes.blend")
+    yield from driver.show_tab("SEQUENCE_EDITOR")
+    play.press("footfall.generate", area="SEQUENCE_EDITOR")
+    yield lambda: play.states() == ["placed"]
+    bed = next(strip for strip in driver.strips() if "bed" in strip.name.lower())
+    activate(bed)
+    demo.show_all_strips()
+    yield from play.photograph("takes_four")
+    took, waveforms = [], []
+    for _ in range(8):
+        began = time.perf_counter()
+        play.press("footfall.take_step", area="SEQUENCE_EDITOR", by=1)
+        took.append((time.perf_counter() - began) * 1000)
+        waveforms.append(bed.sound.filepath)
+        yield driver.pause(0.1)
+    play.note(steps_ms=took, files=len(set(waveforms)))
+    scene.footfall.takes = 1
+    play.press("footfall.take_star", area="SEQUENCE_EDITOR")
+    for button in ("again", "more"):
+        play.press(f"footfall.take_{button}", area="SEQUENCE_EDITOR")
+        yield lambda: all(state == "placed" for state in play.states())
+    play.press("footfall.take_delete", area="SEQUENCE_EDITOR")
+    takes = play.module("addon.host.take_strips").place(bed)
+    play.note(place=list(takes), channels=len({strip.channel for strip in driver.strips()}))
+    yield from play.photograph("takes_more")
+    with play.in_area("SEQUENCE_EDITOR"):
+        bpy.ops.footfall.take_nudge("INVOKE_DEFAULT")
+    yield from play.photograph("takes_nudge")
+
+
+def activate(strip: Any) -> None:
+    for other in driver.strips():
+        other.select = other == strip
+    bpy.context.scene.sequence_editor.active_strip = strip
