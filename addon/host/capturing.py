@@ -133,7 +133,7 @@ def _reading(session: Session, running: Running) -> Reading:
 
 
 def _request(session: Session, running: Running, frames: Any, times_s: Any) -> Any:
-    from ..events import with_markers
+    from ..hits.merge import with_markers
     from ..timeline import wire_seconds
     from ..wire.messages import FoleyRequest
     from . import events

@@ -3,288 +3,304 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import bpy
 import numpy as np
 
-from ..events import SLOWEST, Meeting, Turn, turning
-from .track_things import Shape, Things, nearest, probes
+from ..hits.arcs import Meeting
+from ..hits.watch import SLOWEST, Turn
+from ..hits.window import Window
+from .track_shapes import nearest
+from .track_surface import Surface, surface
+from .track_things import Things
 
 REACH = 0.04  # of a thing's size: animators leave gaps, and let things sink in
-SLIDE_GAP = 0.02
+NEARLY = 0.004  # of a thing's size: corners that come as near as this touch together
+ALONG = 0.01  # of a thing's size: what has been as near as this lay there
 SLIDE_SPEED = 0.5  # of a thing's sizes a second, for its sliding to begin or end with a sound
-_PARTNERS = 16
-
-
-@dataclass(slots=True)
-class Look:
-    """One frame. matrices: (N, 4, 4); places, bases: (B, 3) and (B, 3, 3) of objects, then parts;
-    parts: their points; view: (4, 4) from the world into the picture, None without a camera.
-    """
-
-    frame: int
-    matrices: np.ndarray
-    places: np.ndarray
-    bases: np.ndarray
-    parts: list[np.ndarray]
-    view: np.ndarray | None
-    camera: np.ndarray | None
+_PARTNERS = 12
+_PROBES = 20
 
 
 class Touch(NamedTuple):
-    """A hit, or the start or end of sliding. normal: (3,); speed: lengths per frame."""
+    """A hit, or the start or end of sliding. point, normal: (3,); speed: lengths per frame.
+
+    arm: the point in the mover's own space.
+    """
 
     partner: int
     point: np.ndarray
     normal: np.ndarray
     speed: float
     kind: str
+    arm: np.ndarray
 
 
-class _Body(NamedTuple):
-    """The mover at the turn: its points, their velocities before and after, its centre."""
+@dataclass(slots=True, eq=False)
+class Mover:
+    """A thing at its turn: its corners, their velocities before and after, where they were a frame before."""
 
-    points: np.ndarray
+    number: int
+    matrix: np.ndarray
+    corners: np.ndarray
     before: np.ndarray
     after: np.ndarray
     centre: np.ndarray
+    size: float
+    moves: tuple[np.ndarray, np.ndarray] | None = None  # (3, 4): velocities of places in its own space
+    earlier: np.ndarray | None = None  # of what comes to rest: where its corners were some frames ago
+
+    def picked(self, rows: np.ndarray) -> Mover:
+        """The same with only some of its corners."""
+        earlier = None if self.earlier is None else self.earlier[rows]
+        return replace(
+            self,
+            corners=self.corners[rows],
+            before=self.before[rows],
+            after=self.after[rows],
+            earlier=earlier,
+        )
+
+    def at(self, points: np.ndarray) -> Mover:
+        """The same with other places in the world for corners."""
+        assert self.moves is not None
+        own = _homogeneous(points) @ np.linalg.inv(self.matrix)[:3].T
+        before, after = (_homogeneous(own) @ moves.T for moves in self.moves)
+        return replace(self, corners=points, before=before, after=after, earlier=None)
 
 
 class Contacts:
-    """Looks around a turn in the frames kept. ``radius``: (B,) of objects, then parts."""
+    """Looks around a turn in the frames that are kept. ``radius``: (N,) half sizes of all things."""
 
-    def __init__(self, things: Things, radius: np.ndarray, fps: float) -> None:
-        self._things, self._radius, self._fps = things, radius, fps
+    def __init__(self, things: Things, radius: np.ndarray, window: Window, fps: float) -> None:
+        self._things, self._radius, self._window, self._fps = things, radius, window, fps
+        self._still = self._boxes(things.still[things.bodies :], things.boxes[things.bodies :])
+        self._frame: int | None = None
+        self._low = self._high = np.zeros((0, 3))
 
-    def owner(self, body: int) -> int:
-        """The object that a part belongs to."""
-        count = len(self._things.names)
-        return body if body < count else self._things.parts[body - count].owner
-
-    def touch(
-        self, turn: Turn, met: Meeting, looks: Mapping[int, Look], depsgraph: bpy.types.Depsgraph
-    ) -> Touch | None:
-        """What the mover of ``turn`` touches at ``met``; None for nothing. ``looks``: by frame."""
-        around = [looks.get(turn.frame + step) for step in (-2, -1, 0, 1, 2)]
-        size, owner = 2.0 * self._radius[turn.body], self.owner(turn.body)
-        then = _matrices_at(around, met.time)
-        shape = self._things.shape(owner, depsgraph)
-        body = self._body(turn, met, around, then[owner], shape)
-        if body is None or not np.isfinite(body.points).all():
+    def touch(self, turn: Turn, met: Meeting, depsgraph: bpy.types.Depsgraph) -> Touch | None:
+        """What the mover of ``turn`` touches at ``met``; None for nothing."""
+        mover = self._mover(turn, met, depsgraph)
+        if mover is None:
             return None
-        pace = float(np.linalg.norm(body.before, axis=1).max())
-        reach = REACH * size + 0.2 * pace
+        pace = float(np.sqrt((mover.before**2).sum(axis=1)).max())
+        reach = REACH * mover.size + (0.0 if turn.halts else 0.2 * pace)
+        least = SLOWEST * mover.size / self._fps
         best: Touch | None = None
         resting: Touch | None = None
-        for partner in self._near(body, then, owner, reach):
-            found = self._against(body, partner, around, then, reach, depsgraph)
-            if found is None and shape is not None and turn.body == owner:
-                found = self._against_corners(body, partner, around, then, shape, reach, depsgraph)
+        for partner in self._near(turn, mover, reach):
+            found = self._against(turn, met, mover, partner, reach, depsgraph)
             if found is None:
                 continue
             resting = found if resting is None else resting
-            if best is None or found.speed > best.speed:
+            if found.kind == "hit" and found.speed > least and (best is None or found.speed > best.speed):
                 best = found
-        least = SLOWEST * size / self._fps
-        if best is not None and best.kind == "hit" and best.speed > least:
-            along = best.speed < 0.5 * pace and self._was_touching(turn, around, owner, size, depsgraph)
-            return None if along else best
-        slide = _slide(resting, met, turn, body) if resting is not None else None
-        return slide if slide is not None and slide.speed > SLIDE_SPEED * size / self._fps else None
+        if best is not None or resting is None or turn.halts:
+            return best
+        slide = _slide(resting, met, turn, mover)
+        return slide if slide is not None and slide.speed > SLIDE_SPEED * mover.size / self._fps else None
 
-    def _body(
-        self, turn: Turn, met: Meeting, around: list[Look | None], matrix: np.ndarray, shape: Shape | None
-    ) -> _Body | None:
-        _, last, here, then, later = around
-        if here is None or then is None:
-            return None
-        part = turn.body - len(self._things.names)
-        if part >= 0:
-            now, next_ = here.parts[part], then.parts[part]
-            before = now - last.parts[part] if last is not None else np.zeros_like(now)
-            after = later.parts[part] - next_ if later is not None else np.zeros_like(now)
-            before, after = np.nan_to_num(before), np.nan_to_num(after)
-            points = now + met.time * before
-            return _Body(points, before, after, points.mean(axis=0))
-        if shape is None or not np.isfinite(matrix).all():
-            return None
-        middle = self._things.boxes[turn.body, 1]
-        shift = here.places[turn.body] + met.time * met.before - (matrix[:3, :3] @ middle + matrix[:3, 3])
-        corners = shape.corners @ matrix[:3, :3].T + matrix[:3, 3] + shift
-        centre = matrix[:3, :3] @ middle + matrix[:3, 3] + shift
-        way = -turn.jump if np.linalg.norm(turn.jump) > 0.0 else met.before
-        points = probes(corners, (way, met.before))
-        spins = [
-            turning(one.bases[turn.body][None], two.bases[turn.body][None])[0] if one and two else np.zeros(3)
-            for one, two in ((last, here), (then, later))
-        ]
-        arms = points - centre
-        return _Body(
-            points, met.before + np.cross(spins[0], arms), met.after + np.cross(spins[1], arms), centre
-        )
+    # The mover ------------------------------------------------------------------------------------------
 
-    def _near(self, body: _Body, then: np.ndarray, owner: int, reach: float) -> list[int]:
-        """Objects whose boxes lie within ``reach``, the nearest first."""
-        boxes = self._things.boxes
+    def _mover(self, turn: Turn, met: Meeting, depsgraph: bpy.types.Depsgraph) -> Mover | None:
+        """Its outermost corners as its movement before foretells them for the turn."""
+        body, frame = turn.body, turn.frame
+        around = self._window.around(body, frame, 2, 3)  # frames -2 to 3
+        if not np.isfinite(around[2]).all():
+            return None
+        if body in self._window.points:
+            return self._bending(turn, met)
+        shape = self._things.shape(body, depsgraph)
+        if shape is None:
+            return None
+        last, here, then, later = around[1], around[2], around[3], around[4]
+        step = here - last if np.isfinite(last).all() else np.zeros((4, 4))
+        leave = later - then if np.isfinite(later).all() else np.zeros((4, 4))
+        if turn.halts:
+            step = (here - around[0]) / 2.0 if np.isfinite(around[0]).all() else step
+            leave = np.zeros((4, 4))
+            matrix = later.copy() if np.isfinite(later).all() else here.copy()
+        else:
+            matrix = here + met.time * step
+        middle = np.append(self._things.boxes[body, 1], 1.0)
+        coming, going = step[:3].copy(), leave[:3].copy()
+        if not turn.halts:  # the arcs know the speeds at the very moment, the frames only those on the way
+            matrix[:3, 3] += met.place - matrix[:3] @ middle
+            coming[:, 3] += met.before - coming @ middle
+            going[:, 3] += met.after - going @ middle
+        full = _homogeneous(shape.outer)
+        corners = full @ matrix[:3].T
+        if not np.isfinite(corners).all() or abs(np.linalg.det(matrix)) < 1e-18:
+            return None
+        size = 2.0 * float(self._radius[body])
+        before, after = full @ coming.T, full @ going.T
+        moves = coming, going
+        past = full @ self._window.around(body, frame - 3, 0, 0)[0, :3].T if turn.halts else None
+        return Mover(body, matrix, corners, before, after, matrix[:3] @ middle, size, moves, past)
+
+    def _bending(self, turn: Turn, met: Meeting) -> Mover | None:
+        points = self._window.points[turn.body]
+        index = turn.frame - self._window.first
+        if index < 1 or index + 2 >= self._window.filled:
+            return None
+        last, here, then, later = points[index - 1 : index + 3].astype(float)
+        before, after = np.nan_to_num(here - last), np.nan_to_num(later - then)
+        corners = then if turn.halts else here + met.time * before
+        if not np.isfinite(corners).all():
+            return None
+        matrix = np.eye(4)
+        matrix[:3, 3] = corners.mean(axis=0)
+        size = 2.0 * float(self._radius[turn.body])
+        return Mover(turn.body, matrix, corners, before, after, matrix[:3, 3], size)
+
+    # Its partners ---------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _boxes(matrices: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(all="ignore"):
-            middles = np.einsum("nij,nj->ni", then[:, :3, :3], boxes[:, 1]) + then[:, :3, 3]
-            halves = np.einsum("nij,nj->ni", np.abs(then[:, :3, :3]), boxes[:, 0])
-            low, high = body.points.min(axis=0), body.points.max(axis=0)
-            gap = np.maximum(np.maximum(middles - halves - high, low - middles - halves), 0.0).max(axis=1)
-        near = np.flatnonzero(gap <= reach)
-        near = near[near != owner]
-        return [int(number) for number in near[np.argsort(gap[near], kind="stable")][:_PARTNERS]]
+            turns = matrices[:, :3, :3].astype(float)
+            middles = (turns @ boxes[:, 1, :, None])[..., 0] + matrices[:, :3, 3]
+            halves = (np.abs(turns) @ boxes[:, 0, :, None])[..., 0]
+            return middles - halves, middles + halves
+
+    def _near(self, turn: Turn, mover: Mover, reach: float) -> list[int]:
+        """Things whose boxes lie within ``reach``, the nearest first."""
+        if self._frame != turn.frame:
+            self._frame = turn.frame
+            self._low, self._high = self._bounds(turn.frame)
+        low, high = mover.corners.min(axis=0) - reach, mover.corners.max(axis=0) + reach
+        near = np.flatnonzero(((self._low <= high) & (self._high >= low)).all(axis=1))
+        owner = self._things.owners[mover.number]
+        near = near[self._things.owners[near] != owner]
+        near = near[~self._joined(turn, near)]
+        if len(near) > _PARTNERS:
+            gap = np.maximum(self._low[near] - high, low - self._high[near]).max(axis=1)
+            near = near[np.argsort(gap, kind="stable")[:_PARTNERS]]
+        return near.tolist()
+
+    def _joined(self, turn: Turn, near: np.ndarray) -> np.ndarray:
+        """Which of ``near`` belong to the mover's own figure and were beside it all along, as limbs are."""
+        family = self._things.families[turn.body]
+        joined = (self._things.families[near] == family) & (family >= 0)
+        if joined.any():
+            low, high = self._bounds(turn.frame - 3)
+            joined &= ((low[near] <= high[turn.body]) & (high[near] >= low[turn.body])).all(axis=1)
+        return joined
+
+    def _bounds(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) lowest and highest of everything from this frame to the next."""
+        low = high = np.full((self._things.bodies, 3), np.nan)
+        for one in (frame, frame + 1):
+            matrices = self._window.at(one)
+            if matrices is None:
+                continue
+            lower, higher = self._boxes(matrices, self._things.boxes[: self._things.bodies])
+            for number, points in self._window.points.items():
+                corners = points[one - self._window.first]
+                lower[number], higher[number] = corners.min(axis=0), corners.max(axis=0)
+            low, high = np.fmin(low, lower), np.fmax(high, higher)
+        return np.concatenate((low, self._still[0])), np.concatenate((high, self._still[1]))
 
     def _against(
         self,
-        body: _Body,
-        partner: int,
-        around: list[Look | None],
-        then: np.ndarray,
-        reach: float,
-        depsgraph: bpy.types.Depsgraph,
-    ) -> Touch | None:
-        """The mover's points against the partner's surface."""
-        shape = self._things.shape(partner, depsgraph)
-        if shape is None:
-            return None
-        places, normals = nearest(body.points, then[partner], shape.tree)
-        return _strongest(body, body.points, places, normals, partner, around, then, reach)
-
-    def _against_corners(
-        self,
-        body: _Body,
-        partner: int,
-        around: list[Look | None],
-        then: np.ndarray,
-        own: Shape,
-        reach: float,
-        depsgraph: bpy.types.Depsgraph,
-    ) -> Touch | None:
-        """The partner's corners against the mover's own points: a wide thing comes down on a small one."""
-        shape = self._things.shape(partner, depsgraph)
-        if shape is None:
-            return None
-        corners = shape.corners @ then[partner][:3, :3].T + then[partner][:3, 3]
-        low, high = body.points.min(axis=0) - reach, body.points.max(axis=0) + reach
-        inside = corners[((corners >= low) & (corners <= high)).all(axis=1)][:64]
-        if not len(inside):
-            return None
-        matrix = _fit(own, body, then)
-        if matrix is None:
-            return None
-        places, normals = nearest(inside, matrix, own.tree)
-        moved = _Body(inside, *_field(body, inside), body.centre)
-        return _strongest(moved, inside, places, normals, partner, around, then, reach)
-
-    def _was_touching(
-        self,
         turn: Turn,
-        around: list[Look | None],
-        owner: int,
-        size: float,
+        met: Meeting,
+        mover: Mover,
+        partner: int,
+        reach: float,
         depsgraph: bpy.types.Depsgraph,
-    ) -> bool:
-        """Whether the mover lay on something two frames before: it slides or rolls on, over an edge."""
-        past, shape = around[0], self._things.shape(owner, depsgraph)
-        if past is None or shape is None or turn.body != owner:
-            return False
-        matrix = past.matrices[owner]
-        corners = shape.corners @ matrix[:3, :3].T + matrix[:3, 3]
-        if not np.isfinite(corners).all():
-            return False
-        body = _Body(corners, corners, corners, corners.mean(axis=0))
-        for partner in self._near(body, past.matrices, owner, SLIDE_GAP * size):
-            other = self._things.shape(partner, depsgraph)
-            if other is None:
-                continue
-            lowest = np.argsort(((corners - _middle(past.matrices[partner], other)) ** 2).sum(axis=1))[:48]
-            outer = corners[np.union1d(np.argsort(corners[:, 2])[:48], lowest)]
-            places, _ = nearest(outer, past.matrices[partner], other.tree)
-            if float(np.nanmin(np.linalg.norm(places - outer, axis=1), initial=np.inf)) < SLIDE_GAP * size:
-                return True
-        return False
+    ) -> Touch | None:
+        """The mover's corners against the partner's surface, then the partner's against the mover's."""
+        other = surface(self._things, self._window, partner, turn, met, depsgraph)
+        if other is None:
+            return None
+        jump = float(turn.jump @ turn.jump) ** 0.5
+        way = -turn.jump / jump if jump > 0.0 else mover.before.mean(axis=0)
+        towards = np.clip(mover.centre, self._low[partner], self._high[partner])
+        found = _meeting(mover.picked(_foremost(mover.corners, way, towards)), other, reach)
+        if (found is None or found.kind != "hit") and mover.moves is not None:
+            shape = self._things.shape(mover.number, depsgraph)
+            low, high = mover.corners.min(axis=0) - reach, mover.corners.max(axis=0) + reach
+            inside = other.corners_within(low, high)
+            if len(inside) and shape is not None and shape.tree is not None:
+                places, normals = nearest(inside, mover.matrix, shape.tree, reach)
+                found = _strongest(mover.at(inside), other, places, normals, reach) or found
+        return found
 
 
-def _middle(matrix: np.ndarray, shape: Shape) -> np.ndarray:
-    middle: np.ndarray = matrix[:3, :3] @ shape.corners.mean(axis=0) + matrix[:3, 3]
-    return middle
+def _homogeneous(points: np.ndarray) -> np.ndarray:
+    return np.concatenate((points, np.ones((len(points), 1))), axis=1)
 
 
-def _matrices_at(around: list[Look | None], time: float) -> np.ndarray:
-    """(N, 4, 4) of all objects at the turn, as their movement before foretells."""
-    last, here = around[1], around[2]
-    assert here is not None
-    if last is None:
-        return here.matrices
-    step = here.matrices - last.matrices
-    small = np.abs(step).max(axis=(1, 2)) < 1e6
-    return here.matrices + time * np.where(small[:, None, None], step, 0.0)
+def _foremost(corners: np.ndarray, way: np.ndarray, towards: np.ndarray) -> np.ndarray:
+    """Numbers of the few corners that lie farthest along ``way``, and of those nearest to ``towards``."""
+    if len(corners) <= _PROBES:
+        return np.arange(len(corners))
+    ahead = np.argpartition(-(corners @ way), _PROBES // 2)[: _PROBES // 2]
+    near = np.argpartition(((corners - towards) ** 2).sum(axis=1), _PROBES // 2)[: _PROBES // 2]
+    return np.unique(np.concatenate((ahead, near)))
 
 
-def _material(first: Look | None, second: Look | None, then: np.ndarray, partner: int) -> np.ndarray:
-    """(4, 4) that gives a partner's points in the world their velocities between two frames."""
-    if first is None or second is None:
-        return np.zeros((4, 4))
-    step = second.matrices[partner] - first.matrices[partner]
-    if not np.isfinite(step).all() or not step.any() or abs(np.linalg.det(then[partner])) < 1e-12:
-        return np.zeros((4, 4))
-    moved: np.ndarray = step @ np.linalg.inv(then[partner])
-    return moved
+def _meeting(mover: Mover, other: Surface, reach: float) -> Touch | None:
+    """The mover's corners against a surface."""
+    places, normals = other.nearest(mover.corners, reach)
+    return _strongest(mover, other, places, normals, reach)
 
 
 def _strongest(
-    body: _Body,
-    points: np.ndarray,
-    places: np.ndarray,
-    normals: np.ndarray,
-    partner: int,
-    around: list[Look | None],
-    then: np.ndarray,
-    reach: float,
+    mover: Mover, other: Surface, places: np.ndarray, normals: np.ndarray, reach: float
 ) -> Touch | None:
     """Where the two come upon each other fastest; else where they lie on each other."""
-    facing = np.sign(np.einsum("pi,pi->p", normals, body.centre - places))
-    normals = normals * np.where(facing == 0.0, 1.0, facing)[:, None]
-    gaps = np.linalg.norm(points - places, axis=1)
-    before = _material(around[1], around[2], then, partner)
-    after = _material(around[3], around[4], then, partner)
-    coming = -np.einsum("pi,pi->p", body.before - points @ before[:3, :3].T - before[:3, 3], normals)
-    going = -np.einsum("pi,pi->p", body.after - points @ after[:3, :3].T - after[:3, 3], normals)
-    near = gaps <= reach
-    if not near.any():
-        return None
-    hits = np.where(near & (coming > 0.0) & (going < 0.5 * coming), coming, -np.inf)
-    best = int(np.argmax(hits))
-    if np.isfinite(hits[best]):
-        return Touch(partner, places[best], normals[best], float(coming[best]), "hit")
+    with np.errstate(invalid="ignore"):
+        facing = np.sign(((mover.centre - places) * normals).sum(axis=1))
+        normals = normals * np.where(facing == 0.0, 1.0, facing)[:, None]
+        gaps = np.sqrt(((mover.corners - places) ** 2).sum(axis=1))
+        near = gaps <= reach
+        if not near.any():
+            return None
+        arrives = mover.before - other.speeds(mover.corners, after=False)
+        leaves = mover.after - other.speeds(mover.corners, after=True)
+        coming, going = -(arrives * normals).sum(axis=1), -(leaves * normals).sum(axis=1)
+        # What is farther off than the nearest corner is only on its way down, as the front of a rolling ball.
+        near &= gaps - np.nanmin(gaps) <= 0.15 * np.abs(coming) + NEARLY * mover.size
+        hits = np.where(near & (coming > 0.0) & (going < 0.5 * coming), coming, -np.inf)
+    pace = float(np.sqrt((arrives**2).sum(axis=1)).max())
+    for best in np.argsort(-hits)[:3].tolist():
+        if not np.isfinite(hits[best]):
+            break
+        if (mover.earlier is not None or hits[best] < 0.5 * pace) and _touched(mover, arrives, other):
+            break  # it slides or rolls on
+        if _was_apart(mover.corners[best], arrives[best], float(gaps[best]), float(hits[best]), other):
+            return _touch(other, places[best], normals[best], float(hits[best]), "hit", mover)
     best = int(np.nanargmin(gaps))
-    return Touch(partner, places[best], normals[best], 0.0, "rest")
+    return _touch(other, places[best], normals[best], 0.0, "rest", mover)
 
 
-def _fit(own: Shape, body: _Body, then: np.ndarray) -> np.ndarray | None:
-    """The mover's matrix out of its corners and where they are: (4, 4)."""
-    if len(own.corners) != len(body.points):
-        return None
-    full = np.concatenate((own.corners, np.ones((len(own.corners), 1))), axis=1)
-    solved = np.linalg.lstsq(full, body.points, rcond=None)[0]
-    matrix = np.eye(4)
-    matrix[:3] = solved.T
-    return matrix
+def _touch(
+    other: Surface, place: np.ndarray, normal: np.ndarray, speed: float, kind: str, mover: Mover
+) -> Touch:
+    arm = np.linalg.solve(mover.matrix, np.append(place, 1.0))[:3]
+    return Touch(other.number, place, normal, speed, kind, arm)
 
 
-def _field(body: _Body, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mover's velocities at other points, as its own points' change with place."""
-    full = np.concatenate((body.points, np.ones((len(body.points), 1))), axis=1)
-    there = np.concatenate((points, np.ones((len(points), 1))), axis=1)
-    before, after = (there @ np.linalg.lstsq(full, v, rcond=None)[0] for v in (body.before, body.after))
-    return before, after
+def _was_apart(corner: np.ndarray, arrives: np.ndarray, gap: float, coming: float, other: Surface) -> bool:
+    """Whether a corner was farther away a frame ago; in a joint, where two things overlap, it was not."""
+    places, _ = other.nearest((corner - arrives)[None], gap + 4.0 * coming)
+    earlier = float(np.linalg.norm(corner - arrives - places[0]))
+    return not earlier < gap + 0.3 * coming
 
 
-def _slide(resting: Touch, met: Meeting, turn: Turn, body: _Body) -> Touch | None:
+def _touched(mover: Mover, arrives: np.ndarray, other: Surface) -> bool:
+    """Whether the two lay on each other some way before."""
+    earlier = mover.corners - 1.5 * arrives if mover.earlier is None else mover.earlier
+    within = ALONG * mover.size
+    places, _ = other.nearest(earlier, within)
+    return bool((np.sqrt(((earlier - places) ** 2).sum(axis=1)) < within).any())
+
+
+def _slide(resting: Touch, met: Meeting, turn: Turn, mover: Mover) -> Touch | None:
     """A thing that lies on another and is suddenly moved, or suddenly stands."""
     before, after = float(np.linalg.norm(met.before)), float(np.linalg.norm(met.after))
     if turn.spin > 0.7 or abs(float(met.before @ resting.normal)) + abs(
@@ -292,7 +308,7 @@ def _slide(resting: Touch, met: Meeting, turn: Turn, body: _Body) -> Touch | Non
     ) > 0.2 * (before + after):
         return None
     if before < 0.05 * after:
-        rolls = float(np.linalg.norm(body.after - met.after, axis=1).max()) > 0.5 * after
+        rolls = float(np.linalg.norm(mover.after - met.after, axis=1).max()) > 0.5 * after
         return resting._replace(speed=after, kind="roll" if rolls else "slide")
     if after < 0.05 * before:
         return resting._replace(speed=before, kind="stop")

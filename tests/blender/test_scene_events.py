@@ -84,7 +84,7 @@ def test_the_demo_shots_twelve_hits_without_markers() -> None:
     found = read(scene)
     for hit in demo_shot.HITS:
         assert min(abs(event.time_s - hit.time_s) for event in found) < 0.005, hit
-    assert len(found) <= len(demo_shot.HITS) + 3  # the last small bounces, which nobody has marked
+    assert len(found) <= len(demo_shot.HITS) + 4  # small bounces and the marble set down, which nobody marked
 
 
 def test_nothing_is_left_changed() -> None:
@@ -101,7 +101,8 @@ def test_a_reading_that_is_stopped_gives_the_frame_back() -> None:
     scene = scene_truth.make("keyed", 4, 24, 1.0).scene
     running = tracks.Reading(scene, FrameRange(1, 60), Rate(24))
     for _ in range(10):
-        assert running.step()
+        assert running.step(budget_s=0.0)
+    assert scene.frame_current != 1
     running.abort()
     assert scene.frame_current == 1
     assert not running.step()
