@@ -14,7 +14,6 @@ from footfall.addon.wire.messages import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
-
 WORDS = ["footfall_takes", "takes", "id", "path", "story", "request", "events", "hits"]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
