@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from .. import __version__
-from ..addon.client import JobClient, WorkerLaunch
+from ..addon.client import JobClient, Launch, WorkerLaunch
 from ..addon.folders import log_folder, models_folder
 from ..addon.reports import FAILED, WorkerStatus
 from ..addon.wire.errors import Cancelled, from_code
@@ -37,12 +37,14 @@ def worker_launch(models: Path | None = None) -> WorkerLaunch:
     return WorkerLaunch(python=Path(sys.executable), script=LAUNCHER, settings=settings)
 
 
-def run_job(request: FoleyRequest, launch: WorkerLaunch, line: ProgressLine) -> Result:
-    """Raises the FootfallError that the worker reports, and Cancelled after Ctrl-C; the worker is always
+def run_job(request: FoleyRequest, launch: Launch, line: ProgressLine, job_id: str = "") -> Result:
+    """The worker's answer; ``job_id``: a new one if empty.
+
+    Raises the FootfallError that the worker reports, and Cancelled after Ctrl-C; the worker is always
     ended.
     """
     client = JobClient(launch, version=__version__)
-    job_id = secrets.token_hex(16)
+    job_id = job_id or secrets.token_hex(16)
     try:
         client.submit(job_id, request)
         while True:

@@ -40,7 +40,7 @@ LINE_EVERY_S = 5.0
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The words that this command understands."""
     from .. import options
-    from . import batch_command
+    from . import batch_command, farm_command
 
     parser = options.Parser(prog=prog, description="Sound for silent animation.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
@@ -50,6 +50,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     options.add_picture_options(generate)
     options.add_scene_options(generate)
     batch_command.add_parser(verbs)
+    farm_command.add_parsers(verbs)
     demo = verbs.add_parser("demo-shot", help="add the demo shot to the open file")
     options.add_output_options(demo)
     demo.add_argument("--save-as", metavar="OUT.blend", required=True, help="where to save the file")
@@ -342,7 +343,19 @@ def _batch(parsed: argparse.Namespace, console: _Console, interrupt: _Interrupt)
     return batch_command.run(parsed, console, interrupt)
 
 
-_VERBS = {"generate": _generate, "batch": _batch, "demo-shot": _demo_shot}
+def _farm(parsed: argparse.Namespace, console: _Console, interrupt: _Interrupt) -> dict[str, Any]:
+    from . import farm_command
+
+    return farm_command.run(parsed, console, interrupt)
+
+
+_VERBS = {
+    "generate": _generate,
+    "batch": _batch,
+    "farm-capture": _farm,
+    "farm-place": _farm,
+    "demo-shot": _demo_shot,
+}
 _handles: list[Any] = []
 CLASSES = ()
 
