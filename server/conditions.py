@@ -19,7 +19,7 @@ from ..addon.wire.messages import Event, FoleyRequest, Heard
 from .control import JobControl
 from .crops import crops
 from .models.loaded import Models
-from .models.nudge import move
+from .models.nudge import move, pulled
 from .sampling.noise import seed_of
 from .sound.clusters import Cluster
 
@@ -43,6 +43,11 @@ class Conditions:
         control.check()
         control.progress("mapping", 0.0)
         self.negative = self._text(request.negative_prompt)
+        self._pulls = [
+            (self._text(pull.words), pull.weight)
+            for pull in request.pulls
+            if pull.weight and pull.words.strip()
+        ]
 
     def bed(self, spans_s: Iterable[tuple[float, float]]) -> Tensor:
         """(W, 512): one row for each window, given in seconds."""
@@ -114,10 +119,10 @@ class Conditions:
         self._control.progress("mapping", 0.99 * fraction)
 
     def _nudged(self, rows: Tensor) -> Tensor:
-        """Where the words already are the condition, they do not push it too."""
-        if self._request.condition != "picture":
-            return rows
-        return move(rows, self._prompt, self._request.nudge)
+        """Where the words of the prompt already are the condition, they do not push it too."""
+        if self._request.condition == "picture":
+            rows = move(rows, self._prompt, self._request.nudge)
+        return pulled(rows, self._pulls)
 
     def _text(self, words: str) -> Tensor:
         """(512,) unit; alone in its batch, because the last bits depend on what is computed with it."""

@@ -97,6 +97,8 @@ class Job:
             conditions=rows,
             negative=self._conditions.negative,
             quality=self._quality,
+            vary=self.request.vary,
+            vary_seed=self.request.vary_seed,
         )
 
     def _kinds_of_hits(self) -> tuple[Cluster, ...]:

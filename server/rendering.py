@@ -24,7 +24,7 @@ from .models.loaded import Models
 from .sampling import solvers, windows
 from .sampling.denoiser import Denoiser, RowLimit
 from .sampling.guidance import Guidance
-from .sampling.noise import noise
+from .sampling.noise import columns_of_noise, turned
 from .sampling.quality import Quality
 from .sampling.schedules import make_scheduler
 from .sampling.windows import Plan
@@ -40,6 +40,7 @@ class Batch:
     """Sounds of ``samples`` each, at the model's rate, made together.
 
     names: what makes each one's noise its own; conditions: (N, W, 512) unit rows; negative: (512,) unit.
+    vary: the share of a right angle by which the noise is turned towards that of ``vary_seed``.
     """
 
     names: tuple[tuple[object, ...], ...]
@@ -49,10 +50,23 @@ class Batch:
     conditions: Tensor
     negative: Tensor
     quality: Quality
+    vary: float = 0.0
+    vary_seed: int = 0
+
+    def noise(self, channels: int, bins: int) -> Tensor:
+        """(N, channels, columns, bins) to begin with, on the CPU."""
+        columns = self.windows.columns
+        rows = [columns_of_noise(self.seed, names, channels, columns, bins) for names in self.names]
+        if self.vary:
+            rows = [
+                turned(row, columns_of_noise(self.vary_seed, names, channels, columns, bins), self.vary)
+                for row, names in zip(rows, self.names, strict=True)
+            ]
+        return torch.stack(rows)
 
     def content(self) -> bytes:
         """A hash of everything that decides the samples."""
-        plain = (self.names, self.seed, self.samples, self.windows, self.quality)
+        plain = (self.names, self.seed, self.samples, self.windows, self.quality, self.vary, self.vary_seed)
         digest = hashlib.sha256(repr(plain).encode())
         for rows in (self.conditions, self.negative):
             digest.update(rows.contiguous().numpy().tobytes())
@@ -82,8 +96,7 @@ class Remembered:
 
 def sample(models: Models, batch: Batch, control: JobControl, report: Report, limit_mb: int = 0) -> Tensor:
     """Latents (N, C, columns, bins) of a batch, on the device. Raises ModelError, Cancelled, OutOfMemory."""
-    shape = (models.audioldm.channels, batch.windows.columns, models.bins)
-    start = torch.stack([noise(batch.seed, names, shape) for names in batch.names]).to(models.device)
+    start = batch.noise(models.audioldm.channels, models.bins).to(models.device)
     latents = denoise(models, batch, start, report, limit_mb)
     control.check()
     if not solvers.is_sound(latents):

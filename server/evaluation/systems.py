@@ -30,7 +30,7 @@ from ..models.loaded import Models
 from ..models.mapper import choose
 from ..rendering import Batch
 from ..sampling import solvers
-from ..sampling.noise import noise, seed_of
+from ..sampling.noise import seed_of
 from ..train.mel import RATE_HZ
 from ..train.synth.shot import SECONDS
 from .shots import Item
@@ -136,11 +136,8 @@ def together(requests: Sequence[FoleyRequest], models: Models) -> Iterator[np.nd
         jobs = [Job(request, models, control) for request in requests]
         batches = [job.batches()["bed"] for job in jobs]
         whole = _merged(batches)
-        shape = (models.audioldm.channels, whole.windows.columns, models.bins)
-        start = torch.cat(
-            [torch.stack([noise(one.seed, name, shape) for name in one.names]) for one in batches]
-        ).to(models.device)
-        latents = rendering.denoise(models, whole, start, lambda fraction: None)
+        start = torch.cat([one.noise(models.audioldm.channels, models.bins) for one in batches])
+        latents = rendering.denoise(models, whole, start.to(models.device), lambda fraction: None)
         if not solvers.is_sound(latents):
             raise ModelError("The model lost its way and made numbers that are no sound; check its training.")
         sounds = rendering.decode(models, latents, whole.samples, control, lambda fraction: None)

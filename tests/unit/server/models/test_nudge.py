@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from footfall.server.models.nudge import move
+from footfall.server.models.nudge import move, pulled
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
@@ -105,3 +105,43 @@ def test_words_in_another_precision() -> None:
     half = move(unit(2, SIZE).half(), unit(SIZE, seed=1), 0.5)
     assert half.dtype == torch.float16
     assert torch.isfinite(half).all()
+
+
+# Pulls
+
+
+def test_no_pulls_change_nothing_bit_by_bit() -> None:
+    rows = unit(3, SIZE)
+    assert pulled(rows, []) is rows
+    assert pulled(rows, [(unit(SIZE, seed=1), 0.0)]) is rows
+
+
+def test_a_pull_upwards_is_a_nudge() -> None:
+    rows, words = unit(3, SIZE), unit(SIZE, seed=1)
+    assert torch.equal(pulled(rows, [(words, 0.4)]), move(rows, words, 0.4))
+
+
+@given(seed=st.integers(0, 999), weight=st.floats(-1.0, 0.0), radians=st.floats(0.0, math.pi))
+def test_a_push_takes_its_share_of_what_is_missing_to_a_right_angle(
+    seed: int, weight: float, radians: float
+) -> None:
+    row = unit(1, SIZE, seed=seed)
+    words = at_angle(row[0], radians)
+    pushed = pulled(row, [(words, weight)])[0]
+    assert abs(float(pushed.norm()) - 1) < 1e-5
+    wanted = radians + max(0.0, math.pi / 2 - radians) * -weight
+    assert abs(angle(pushed, words) - wanted) < 2e-3
+    if radians > math.pi / 2 + 1e-3:
+        assert torch.equal(pushed, row[0])
+
+
+@given(seed=st.integers(0, 999), bans=st.integers(1, 5), pulls=st.integers(0, 3))
+def test_what_is_banned_is_gone_whatever_else_pulls(seed: int, bans: int, pulls: int) -> None:
+    rows = unit(2, SIZE, seed=seed)
+    banned = [normalize(rows[0] + 0.05 * unit(SIZE, seed=seed + n), dim=-1) for n in range(bans)]
+    others = [(unit(SIZE, seed=seed + 50 + n), 0.5) for n in range(pulls)]
+    made = pulled(rows, [*((words, -1.0) for words in banned), *others])
+    assert torch.isfinite(made).all()
+    assert (made.norm(dim=-1) - 1).abs().max() < 1e-4
+    for words in banned:
+        assert (made @ words).max() < 2e-3
