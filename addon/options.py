@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 
 from .hit_file import rational, read_events
 from .wire import limits
-from .wire.errors import BadInput, WrongUsage
-from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES
+from .wire.errors import BadInput, WireError, WrongUsage
+from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, SPOTS_AS, Pull
 
 PICTURES_PER_SECOND = 4.0
 PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
@@ -124,6 +124,50 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         "picture, the scene's list of hits, or a file (default: the list if it has any, else as the scene "
         "says)",
     )
+    _add_layer_options(parser)
+
+
+def _add_layer_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("layers")
+    group.add_argument(
+        "--spots-as", choices=SPOTS_AS, default="each", help="a sound for each hit, or all of a kind in one"
+    )
+    group.add_argument(
+        "--duck",
+        type=_bounded(float, 0, limits.DUCK_DB),
+        default=0.0,
+        metavar="DB",
+        help="lower the bed under spots by so much (default 0)",
+    )
+    group.add_argument("--in-sync", action="store_true", help="let the hits shape the bed itself")
+    group.add_argument("--hard-cuts", action="store_true", help="let the bed switch at cuts")
+    group.add_argument("--loop", action="store_true", help="let the bed's end go over into its start")
+    group.add_argument(
+        "--pull",
+        action="append",
+        type=_pull,
+        default=[],
+        metavar="WORDS=W",
+        help="push words up (to 1) or down (-1 bans them), as: --pull music=-1; may be said again",
+    )
+    group.add_argument(
+        "--vary",
+        type=_bounded(float, 0, 1),
+        default=0.0,
+        metavar="0..1",
+        help="more like this seed: how far from it (with --vary-seed)",
+    )
+    group.add_argument(
+        "--vary-seed", type=_bounded(int, 0, limits.SEED), default=0, metavar="S", help="and in which way"
+    )
+
+
+def _pull(text: str) -> Pull:
+    words, _, weight = text.rpartition("=")
+    try:
+        return Pull(words=words.strip(), weight=float(weight))
+    except (ValueError, WireError) as error:
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not WORDS=W with W from -1 to 1") from error
 
 
 def add_picture_options(parser: argparse.ArgumentParser) -> None:
@@ -199,6 +243,14 @@ def request_settings(options: argparse.Namespace) -> dict[str, Any]:
         "mapper": options.mapper,
         "condition": options.condition,
         "layers": options.layers,
+        "spots_as": options.spots_as,
+        "duck_db": options.duck,
+        "in_sync": options.in_sync,
+        "hard_cuts": options.hard_cuts,
+        "loop": options.loop,
+        "pulls": tuple(options.pull),
+        "vary": options.vary,
+        "vary_seed": options.vary_seed,
     }
     if options.events is not None and not hit_source(options):
         settings["events"] = read_events(options.events)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from footfall.addon import options
 from footfall.addon.wire import limits
-from footfall.addon.wire.errors import BadInput
+from footfall.addon.wire.errors import BadInput, WrongUsage
 from footfall.addon.wire.messages import Event, FoleyRequest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +116,22 @@ def test_events_are_read(tmp_path: Path) -> None:
 def test_missing_events_file_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="check the file"):
         options.read_events(tmp_path / "none.json")
+
+
+def test_how_bed_and_spots_go_together() -> None:
+    words = ["--duck", "6", "--spots-as", "mixed", "--in-sync", "--hard-cuts", "--loop", "--vary", "0.25"]
+    asked = request_of(parser().parse_args([*words, "--pull", "music=-1", "--pull", "wet = gravel=0.5"]))
+    assert (asked.duck_db, asked.spots_as, asked.vary) == (6.0, "mixed", 0.25)
+    assert (asked.in_sync, asked.hard_cuts, asked.loop) == (True, True, True)
+    assert [(pull.words, pull.weight) for pull in asked.pulls] == [("music", -1.0), ("wet = gravel", 0.5)]
+    plain = request_of(parser().parse_args([]))
+    assert (plain.in_sync, plain.hard_cuts, plain.loop) == (False, False, False)
+    assert (plain.pulls, plain.duck_db) == ((), 0.0)
+
+
+@pytest.mark.parametrize("text", ["music", "music=2", "music=x", "=", "music=nan", "a" * 300 + "=1"])
+def test_pulls_that_are_none(text: str) -> None:
+    asked = options.Parser(prog="test")
+    options.add_sound_options(asked)
+    with pytest.raises(WrongUsage, match="WORDS=W"):
+        asked.parse_args(["--pull", text])
