@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -189,6 +189,12 @@ def strong(events: Iterable[Event], least: float) -> tuple[Event, ...]:
     return tuple(event for event in events if event.strength >= least)
 
 
+def added(old: Sequence[Hit], new: Iterable[Hit]) -> list[Hit]:
+    """``old``, and those of ``new`` that are not in it: adding the same ones twice changes nothing."""
+    there = {(hit.at, hit.kind, hit.words) for hit in old}
+    return [*old, *(hit for hit in new if (hit.at, hit.kind, hit.words) not in there)]
+
+
 # A new search ---------------------------------------------------------------------------------------------
 
 
@@ -243,8 +249,7 @@ def _pairs(old: Sequence[Hit], new: Sequence[Hit], within: int) -> dict[int, int
     times = [new[number].at for number in order]
     costs = []
     for number, hit in enumerate(old):
-        middle = bisect.bisect_left(times, _home(hit))
-        for place in _around(middle, len(times)):
+        for place in _around(times, _home(hit), within):
             cost = _cost(hit, new[order[place]], within)
             if cost <= 1.0:
                 costs.append((cost, number, order[place]))
@@ -257,8 +262,11 @@ def _pairs(old: Sequence[Hit], new: Sequence[Hit], within: int) -> dict[int, int
     return pairs
 
 
-def _around(middle: int, count: int) -> Iterator[int]:
-    yield from range(max(middle - _LOOKED_AT, 0), min(middle + _LOOKED_AT, count))
+def _around(times: Sequence[int], at: int, within: int) -> range:
+    """The places in ``times`` (rising) that lie within reach of ``at``, at most _LOOKED_AT on each side."""
+    middle = bisect.bisect_left(times, at)
+    low = max(bisect.bisect_left(times, at - within), middle - _LOOKED_AT)
+    return range(low, min(bisect.bisect_right(times, at + within), middle + _LOOKED_AT))
 
 
 def _cost(old: Hit, new: Hit, within: int) -> float:

@@ -98,10 +98,10 @@ def _draw_failed(layout: bpy.types.UILayout, job: Job, width: int) -> None:
     words.alert = True
     words.label(text=texts.clean(job.label, 40), icon="ERROR")
     _button(row, "footfall.remove", job, icon="X")
-    _lines(box, job.sentence or "Something went wrong.", width - 2)
+    lines(box, job.sentence or "Something went wrong.", width - 2)
     advice = texts.next_step(job.code)
     if advice:
-        _lines(box, advice, width - 2, dim=True)
+        lines(box, advice, width - 2, dim=True)
     row = box.row(align=True)
     _button(row, "footfall.retry", job, text="Try Again", icon="FILE_REFRESH")
     _button(row, "footfall.copy_details", job, text="Copy Details", icon="COPYDOWN")
@@ -113,7 +113,7 @@ def _draw_not_placed(layout: bpy.types.UILayout, job: Job, width: int) -> None:
     row.label(text=f"Finished, not placed: {texts.clean(job.label, 40)}", icon="SOUND")
     _button(row, "footfall.remove", job, icon="X")
     if job.sentence:
-        _lines(box, job.sentence, width - 2, dim=True)
+        lines(box, job.sentence, width - 2, dim=True)
     row = box.row(align=True)
     _button(row, "footfall.place", job, text="Place", icon="ADD")
     if job.detail:
@@ -132,12 +132,13 @@ def _draw_placed(layout: bpy.types.UILayout, job: Job, session: Session, width: 
         return
     if work.heard:
         words = ", ".join(texts.clean(heard.words, 40) for heard in work.heard[:HEARD])
-        _lines(layout, f"Heard: {words}", width, dim=True)
+        lines(layout, f"Heard: {words}", width, dim=True)
     for note in work.notes:
-        _lines(layout, note, width, dim=True)
+        lines(layout, note, width, dim=True)
 
 
-def _lines(layout: bpy.types.UILayout, text: str, width: int, *, dim: bool = False) -> None:
+def lines(layout: bpy.types.UILayout, text: str, width: int, *, dim: bool = False) -> None:
+    """A sentence as labels, broken where the sidebar ends."""
     column = layout.column(align=True)
     column.active = not dim
     column.scale_y = 0.85

@@ -25,7 +25,8 @@ from .properties import FOOTFALL_PG_settings
 class Order:
     """One job to be. ``settings``: the fields of FoleyRequest that do not come from the picture.
 
-    ``hits``: where spots come from, scene (and markers) or markers alone;
+    ``hits``: where hits are looked for, unless the settings bring them: one of options.HITS;
+    ``off_screen``: those too that the camera does not see;
     ``aims``: joining.Aim of strips that get the sound as a new take, none for strips of its own;
     ``home``: (name, session_uid) of the scene that the sound goes to, empty for the one that is seen;
     ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see files.py.
@@ -40,6 +41,7 @@ class Order:
     per_second: float
     settings: Mapping[str, Any]
     hits: str = "scene"
+    off_screen: bool = False
     aims: tuple[Any, ...] = ()
     home: tuple[str, int] | tuple[()] = ()
 
@@ -64,10 +66,23 @@ def from_panel(context: bpy.types.Context, file_id: str) -> Order:
     chosen: FOOTFALL_PG_settings = scene.footfall
     if chosen.random_seed:
         chosen.seed = random_seed()
+    settings = panel_settings(chosen)
+    return make(
+        scene,
+        file_id,
+        frame_range(scene, chosen.range),
+        source=chosen.source,
+        per_second=chosen.per_second,
+        settings=settings,
+    )
+
+
+def panel_settings(chosen: FOOTFALL_PG_settings) -> dict[str, Any]:
+    """What the panel says of the sound, as fields of FoleyRequest. Raises BadInput without a layer."""
     layers = chosen.layers()
     if not layers:
         raise BadInput("Switch on at least one layer: Bed or Spots.")
-    settings = {
+    return {
         "prompt": scrub(chosen.prompt, PROMPT),
         "negative_prompt": scrub(chosen.negative_prompt, PROMPT),
         "nudge": float(chosen.nudge),
@@ -77,16 +92,44 @@ def from_panel(context: bpy.types.Context, file_id: str) -> Order:
         "bundle": chosen.bundle_name,
         "mapper": chosen.mapper,
         "layers": layers,
+        "duck_db": round(chosen.duck_db, 3),
+        "spots_as": chosen.spots_as,
+        "in_sync": chosen.in_sync,
+        "hard_cuts": chosen.hard_cuts,
+        "loop": chosen.loop,
     }
+
+
+def to_search(scene: bpy.types.Scene, file_id: str) -> Order:
+    """The order to look for hits in the panel's shot, and nothing else. Raises BadInput.
+
+    Footage in the sequencer has no scene to be read: there the pictures tell.
+    """
+    chosen: FOOTFALL_PG_settings = scene.footfall
+    span = frame_range(scene, chosen.range)
+    hits = chosen.events
+    if hits == "scene" and _shows_footage(scene, chosen.source, span):
+        hits = "pixels"
     return make(
         scene,
         file_id,
-        frame_range(scene, chosen.range),
+        span,
         source=chosen.source,
         per_second=chosen.per_second,
-        settings=settings,
-        hits=chosen.events,
+        settings={"prompt": "Hits", "layers": (), "bundle": chosen.bundle_name, "events": ()},
+        hits=hits,
     )
+
+
+def _shows_footage(scene: bpy.types.Scene, source: str, span: FrameRange) -> bool:
+    from . import capture
+
+    if source != "auto":
+        return source == "sequencer"
+    try:
+        return capture.choose_route(scene, span, window=not bpy.app.background).route == "sequencer"
+    except BadInput:
+        return False  # nothing to see, but the scene can still be read
 
 
 def make(
@@ -97,9 +140,13 @@ def make(
     source: str,
     per_second: float,
     settings: Mapping[str, Any],
-    hits: str = "scene",
+    hits: str = "",
 ) -> Order:
-    """An order for ``span`` of ``scene``. Raises BadInput when it is longer than one job may be."""
+    """An order for ``span`` of ``scene``. Raises BadInput when it is longer than one job may be.
+
+    hits: one of options.HITS, or "" for what the scene says: its list, if there is a hit of this span in it,
+    else wherever the panel says.
+    """
     rate = scene_rate(scene)
     length = span.duration_s(rate)
     if length > DURATION_S:
@@ -109,6 +156,12 @@ def make(
         )
     if length * settings.get("takes", 1) > TAKE_SECONDS:
         raise BadInput(f"{settings['takes']} takes of this length are too many; ask for fewer takes.")
+    chosen: FOOTFALL_PG_settings = scene.footfall
+    settings = {"least_strength": float(chosen.least_strength), **settings}
+    if "events" not in settings and wants_hits(settings):
+        listed = _listed(scene, span, rate, settings["least_strength"]) if hits in ("", "list") else None
+        if listed is not None or (hits or chosen.events) == "list":
+            settings["events"] = listed or ()
     return Order(
         scene_name=scene.name,
         scene_uid=scene.session_uid,
@@ -117,9 +170,24 @@ def make(
         rate=rate,
         source=source,
         per_second=float(per_second),
-        settings=dict(settings),
-        hits=hits,
+        settings=settings,
+        hits=hits or chosen.events,
+        off_screen=chosen.off_screen,
     )
+
+
+def wants_hits(settings: Mapping[str, Any]) -> bool:
+    """Whether a sound with these settings follows hits."""
+    return "spots" in settings.get("layers", ()) or bool(settings.get("in_sync"))
+
+
+def _listed(scene: bpy.types.Scene, span: FrameRange, rate: Rate, least: float) -> Any:
+    """The events that the scene's list lets sound; None if there is no hit of ``span`` in it at all."""
+    from .. import hit_list
+    from . import hit_list as store
+
+    hits = hit_list.inside(store.read(scene), span)
+    return hit_list.heard(hits, span, rate, least) if hits else None
 
 
 def scene_rate(scene: bpy.types.Scene) -> Rate:

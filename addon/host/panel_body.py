@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from . import bundles, job_rows, live, orders, setup_worker, shots, texts, worker_line
+from . import bundles, hit_panel, job_rows, live, orders, setup_worker, shots, texts, worker_line
 from .settings import current
 
 
@@ -49,12 +49,7 @@ def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:
     header.label(text="Advanced")
     if body is None:
         return
-    row = body.row(heading="Layers", align=True)
-    row.prop(chosen, "bed", toggle=True)
-    row.prop(chosen, "spots", toggle=True)
-    row = body.row()
-    row.active = chosen.spots
-    row.prop(chosen, "events")
+    hit_panel.draw_layers(body, chosen)
     body.prop(chosen, "bundle")
     note = bundles.find(chosen.bundle_name).note
     if note:
@@ -78,6 +73,7 @@ def draw_main(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     draw_shot(layout, context, chosen)
     layout.separator(factor=0.5)
     draw_sound(layout, chosen)
+    hit_panel.draw(layout, context, chosen)
     draw_advanced(layout, chosen)
     row = layout.row()
     row.scale_y = 1.8

@@ -41,6 +41,11 @@ EVENTS = (
         "Hits that Footfall finds in the animation, and your markers; markers win",
     ),
     ("markers", "Markers Only", "Only where you have set markers, as: hit wooden box, step 0.5"),
+    ("list", "My List", "Only the hits of the list: nothing is looked for"),
+)
+SPOTS_AS = (
+    ("each", "A Strip Each", "A strip for each hit, so that every one can be moved; one meta for each kind"),
+    ("mixed", "Mixed", "One strip with all hits of a kind"),
 )
 RANGES = (
     ("scene", "Scene", "From the first to the last frame of the scene"),
@@ -109,8 +114,45 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
     spots: BoolProperty(
         name="Spots", description="One short sound for each hit, a strip of its own on the hit", default=True
     )
+    spots_as: EnumProperty(name="Spots as", description="How the spots are placed", items=SPOTS_AS)
     events: EnumProperty(
-        name="Hits", description="Where the spots' hits come from", items=EVENTS, default="markers"
+        name="Find in", description="Where hits are looked for", items=EVENTS, default="markers"
+    )
+    least_strength: FloatProperty(
+        name="Threshold",
+        description="Hits weaker than this stay silent",
+        min=0.0,
+        max=1.0,
+        default=0.0,
+        subtype="FACTOR",
+        precision=2,
+    )
+    off_screen: BoolProperty(
+        name="Off Screen Too", description="Find hits that the camera does not see", default=False
+    )
+    # A ducked bed keeps its dents when a spot is moved or deleted afterwards, so nothing is ducked unasked.
+    duck_db: FloatProperty(
+        name="Duck Bed",
+        description="Decibels by which the bed steps back under each spot: 0 not at all, 6 clearly. "
+        "It stays in the bed's sound when you move a spot later",
+        min=0.0,
+        max=limits.DUCK_DB,
+        soft_max=18.0,
+        default=0.0,
+        precision=1,
+    )
+    in_sync: BoolProperty(
+        name="Bed in Sync",
+        description="Shape the bed itself by the hits, for one sound without separate spots",
+        default=False,
+    )
+    hard_cuts: BoolProperty(
+        name="Hard Cuts",
+        description="Switch the bed at each cut of the picture; otherwise it goes on without a seam",
+        default=False,
+    )
+    loop: BoolProperty(
+        name="Loop Bed", description="Let the end of the bed join its start, to repeat it", default=False
     )
     source: EnumProperty(
         name="Picture", description="Where the pictures come from", items=SOURCES, default="auto"

@@ -17,7 +17,7 @@ import bpy
 
 from ..jobs import DONE
 from ..wire.errors import FootfallError
-from . import capturing, handlers, live, placing_jobs, setup_worker
+from . import capturing, handlers, hit_finding, live, placing_jobs, setup_worker
 from .session import Session
 
 log = logging.getLogger(__name__)
@@ -78,15 +78,20 @@ def step(session: Session) -> float:
     session.touched, session.did = "", "look"
     changed = setup_worker.poll()
     if not handlers.blocked():
-        changed |= capturing.step(session)
+        changed |= hit_finding.step(session) or capturing.step(session)
     changed |= _take_in(session, began)
-    if not handlers.blocked() and session.capture is None and time.perf_counter() - began < BUDGET_S:
+    if not handlers.blocked() and not _elsewhere(session) and time.perf_counter() - began < BUDGET_S:
         changed |= placing_jobs.step(session)
     _tell(session)
     if changed:
         session.last_event = session.clock()
         redraw()
     return _pause(session)
+
+
+def _elsewhere(session: Session) -> bool:
+    """Whether a scene shows another frame than the user's just now."""
+    return session.capture is not None or hit_finding.drawing()
 
 
 def _take_in(session: Session, began: float) -> bool:
@@ -103,9 +108,13 @@ def _take_in(session: Session, began: float) -> bool:
 def _pause(session: Session) -> float:
     jobs = session.table.all()
     placing = any(job.state == DONE for job in jobs) and not placing_jobs.blocked()
-    if session.capture is not None or placing:
+    if _elsewhere(session) or placing:
         return NEXT_S
-    busy = any(job.active or job.state == DONE for job in jobs) or setup_worker.running()
+    busy = (
+        hit_finding.running() is not None
+        or any(job.active or job.state == DONE for job in jobs)
+        or setup_worker.running()
+    )
     if busy or session.clock() - session.last_event < IDLE_AFTER_S:
         return ACTIVE_S
     return IDLE_S
@@ -124,8 +133,10 @@ def _blame(session: Session, detail: str) -> bool:
 
 
 def _tell(session: Session) -> None:
-    """What the status bar says while pictures are taken."""
+    """What the status bar says while pictures are taken, or hits are looked for."""
     text = CAPTURING_WORDS if session.capture is not None else None
+    if hit_finding.running() is not None:
+        text = hit_finding.WORDS
     if text != session.status_text:
         session.status_text = text
         say(text)

@@ -14,10 +14,16 @@ import bpy
 
 from . import (
     commands,
+    hears_panel,
+    hit_list,
+    hit_operators,
+    hit_overlay,
+    hit_rows,
     live,
     operators,
     panels,
     preferences,
+    preset_menu,
     properties,
     take_asks,
     take_keys,
@@ -33,7 +39,8 @@ MODULES: tuple[ModuleType, ...] = (
     preferences,
     operators,
     worker_operators,
-    *(take_asks, take_operators, take_keys, take_panel),
+    *(hit_list, hit_operators, hit_rows, hit_overlay),
+    *(take_asks, take_operators, take_keys, preset_menu, take_panel, hears_panel),
     panels,
     commands,
 )

@@ -76,6 +76,15 @@ class Layout:
         assert icon in ICONS
         assert hasattr(bpy.types, name)
 
+    def template_list(
+        self, kind: str, list_id: str, data: Any, name: str, active: Any, active_name: str, **look: Any
+    ) -> None:
+        self._check("template_list", look)
+        assert hasattr(bpy.types, kind)
+        assert name in data.bl_rna.properties
+        assert active_name in active.bl_rna.properties
+        self.drawn.append(f"<{name}>")
+
     def progress(self, factor: float, text: str) -> None:
         assert 0.0 <= factor <= 1.0
         self._check("progress", {"factor": factor, "text": text})

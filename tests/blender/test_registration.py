@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -121,6 +122,7 @@ def test_enabling_is_quick_and_loads_nothing_heavy() -> None:
     [
         (properties.QUALITIES, messages.QUALITIES),
         (properties.MAPPERS, messages.MAPPERS),
+        (properties.SPOTS_AS, messages.SPOTS_AS),
     ],
 )
 def test_menus_offer_what_the_wire_knows(items: Any, choices: tuple[str, ...]) -> None:
@@ -132,6 +134,16 @@ def test_menus_offer_what_the_command_line_knows() -> None:
     capture = importlib.import_module("footfall.addon.host.capture")
     assert tuple(item[0] for item in properties.SOURCES) == options.SOURCES == capture.ROUTES
     assert tuple(item[0] for item in properties.RANGES) == options.RANGES
+    assert {item[0] for item in properties.EVENTS} <= set(options.HITS)
+
+
+def test_settings_of_the_request_are_named_as_there() -> None:
+    """With the same defaults, too: nothing is ducked, cut or looped unasked."""
+    footfall.register()
+    fields = {item.name: item for item in dataclasses.fields(messages.FoleyRequest)}
+    chosen = bpy.context.scene.footfall
+    for name in ("duck_db", "spots_as", "in_sync", "hard_cuts", "loop", "least_strength"):
+        assert getattr(chosen, name) == fields[name].default, name
 
 
 def test_settings_are_saved_and_bundles_kept_by_name(tmp_path: Path) -> None:
