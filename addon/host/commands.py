@@ -223,7 +223,7 @@ def _order(parsed: argparse.Namespace, session: Session) -> Any:
         source=parsed.source,
         per_second=parsed.per_second,
         settings=settings,
-        hits=options.hit_source(parsed) or scene.footfall.events,
+        hits=options.hit_source(parsed),
     )
 
 
