@@ -56,7 +56,7 @@ def arm(stage: Stage, x: float, begin: float, end: float) -> None:
     chance = stage.chance
     top, length = 0.5, chance.uniform(0.3, 0.45)
     table = stage.box("Wooden_table", (x + length, 0.0, top / 2), (0.3, 0.3, top), "wood")
-    rig = _armature(
+    rig = armature(
         stage, "Arm",
         {
             "upper": ((0.0, 0.0, 0.5), (0.0, 0.0, 0.0), ""),
@@ -68,7 +68,7 @@ def arm(stage: Stage, x: float, begin: float, end: float) -> None:
     mesh = stage.box("Skin_arm", (x + length / 2, 0.0, top + thick / 2), (length, thick, thick), "toy wood")
     stage.shift(mesh, (length / 2, 0.0, 0.0))
     mesh.location = (0.0, 0.0, 0.0)
-    _bend(mesh, rig, {"lower": range(len(mesh.data.vertices))})
+    bend(mesh, rig, {"lower": range(len(mesh.data.vertices))})
     keys, touches = strokes(chance, begin, end, chance.uniform(0.3, 0.8), chance.randint(2, 5))
     bone = rig.pose.bones["lower"]
     bone.rotation_mode = "XYZ"
@@ -82,7 +82,7 @@ def arm(stage: Stage, x: float, begin: float, end: float) -> None:
 def hand(stage: Stage, x: float, begin: float, end: float) -> None:
     """A ball that hangs on a bone, which is keyed, of a rig, which moves along."""
     chance = stage.chance
-    rig = _armature(stage, "Rig", {"hand": ((0.0, 0.0, 0.0), (0.0, 0.0, 0.5), "")})
+    rig = armature(stage, "Rig", {"hand": ((0.0, 0.0, 0.0), (0.0, 0.0, 0.5), "")})
     radius = chance.uniform(0.06, 0.2)
     ball = stage.ball("Leather_ball", radius, (0.0, -0.5, 0.0))  # back from the bone's tail to its head
     ball.parent, ball.parent_type, ball.parent_bone = rig, "BONE", "hand"
@@ -98,7 +98,7 @@ def hand(stage: Stage, x: float, begin: float, end: float) -> None:
 # Building -------------------------------------------------------------------------------------------------
 
 
-def _armature(stage: Stage, name: str, bones: dict[str, tuple[Point, Point, str]]) -> bpy.types.Object:
+def armature(stage: Stage, name: str, bones: dict[str, tuple[Point, Point, str]]) -> bpy.types.Object:
     """A rig of bones, each (head, tail, parent's name)."""
     data = bpy.data.armatures.new(name)
     rig = bpy.data.objects.new(stage.name(name), data)
@@ -130,7 +130,7 @@ def _walker(stage: Stage, x: float) -> bpy.types.Object:
         bones[f"foot.{side}"] = ((0.0, y, ANKLE), (0.0, y, ANKLE + 0.1), "")
         bones[f"thigh.{side}"] = ((0.0, y, HIP), (0.05, y, 0.5 * (HIP + ANKLE)), "hips")
         bones[f"shin.{side}"] = ((0.05, y, 0.5 * (HIP + ANKLE)), (0.0, y, ANKLE), f"thigh.{side}")
-    rig = _armature(stage, "Walker", bones)
+    rig = armature(stage, "Walker", bones)
     for side in "LR":
         follow = rig.pose.bones[f"shin.{side}"].constraints.new("IK")
         follow.target, follow.subtarget, follow.chain_count = rig, f"foot.{side}", 2
@@ -185,11 +185,11 @@ def _skin(stage: Stage, rig: bpy.types.Object) -> dict[str, bpy.types.Object]:
     data.from_pydata(corners, [], faces)
     mesh = bpy.data.objects.new(stage.name("Soldier"), data)
     stage.scene.collection.objects.link(mesh)
-    _bend(mesh, rig, owners)
+    bend(mesh, rig, owners)
     return {"L": mesh, "R": mesh}
 
 
-def _bend(mesh: bpy.types.Object, rig: bpy.types.Object, owners: dict[str, range]) -> None:
+def bend(mesh: bpy.types.Object, rig: bpy.types.Object, owners: dict[str, range]) -> None:
     """Let the rig's bones move the vertices that belong to each."""
     for bone, vertices in owners.items():
         mesh.vertex_groups.new(name=bone).add(list(vertices), 1.0, "REPLACE")

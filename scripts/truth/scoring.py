@@ -12,6 +12,8 @@ from footfall.server.evaluation.timing import TOLERANCE_S, match
 
 from .model import Truth
 
+SHIFTS = 7
+
 
 @dataclass(frozen=True, slots=True)
 class Bars:
@@ -29,22 +31,25 @@ PIXELS = Bars(recall=0.80, false=1.0, median_s=np.inf, p95_frames=1.0)
 
 @dataclass(slots=True)
 class Score:
-    """Sums over scenes. errors_s: of the hits found, late is positive; frames: the same in frames."""
+    """Sums over scenes. errors_s: of the hits found, late is positive; frames: the same in frames.
+
+    lucky: how many would have been found had the same number been told at other times.
+    """
 
     wanted: int = 0
     told: int = 0
     false: int = 0
+    lucky: float = 0.0
     errors_s: list[float] = field(default_factory=list)
     frames: list[float] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: Score) -> None:
-        self.wanted, self.told, self.false = (
-            self.wanted + other.wanted,
-            self.told + other.told,
-            self.false + other.false,
-        )
+        self.wanted += other.wanted
+        self.told += other.told
+        self.false += other.false
+        self.lucky += other.lucky
         self.errors_s += other.errors_s
         self.frames += other.frames
         self.missed += other.missed
@@ -53,6 +58,11 @@ class Score:
     @property
     def recall(self) -> float:
         return len(self.errors_s) / self.wanted if self.wanted else float("nan")
+
+    @property
+    def by_chance(self) -> float:
+        """The recall that as many told hits would have by luck."""
+        return self.lucky / self.wanted if self.wanted else float("nan")
 
     @property
     def false_share(self) -> float:
@@ -84,6 +94,7 @@ class Score:
             "wanted": self.wanted,
             "found": len(self.errors_s),
             "recall": round(self.recall, 4),
+            "by_chance": round(self.by_chance, 4),
             "told": self.told,
             "false": self.false,
             "false_share": round(self.false_share, 4),
@@ -122,11 +133,19 @@ def score(truth: Truth, told: Sequence[tuple[float, str]], tolerance_s: float = 
         wanted=len(wanted),
         told=len(told),
         false=len(wrong),
+        lucky=_lucky([hit.time_s for hit in wanted], times, truth.duration_s, tolerance_s),
         errors_s=errors,
         frames=[error * truth.per_second for error in errors],
         missed=missed,
         wrong=wrong,
     )
+
+
+def _lucky(wanted: list[float], told: list[float], duration_s: float, tolerance_s: float) -> float:
+    """How many are found when all that was told is moved along the shot, around its end."""
+    shifts = duration_s * (np.arange(1, SHIFTS) / SHIFTS)
+    moved = (sorted((np.array(told) + shift) % duration_s) for shift in shifts)
+    return float(np.mean([len(match(wanted, one, tolerance_s)) for one in moved]))
 
 
 def grouped(scores: Iterable[tuple[str, str, Score]]) -> dict[str, Score]:
@@ -141,13 +160,12 @@ def grouped(scores: Iterable[tuple[str, str, Score]]) -> dict[str, Score]:
 def table(sums: dict[str, Score], bars: Bars) -> str:
     """The sums as a Markdown table."""
     lines = [
-        "| scenes | hits | found | false | median error | p95 | p95 in frames | bars |",
-        "|---|---|---|---|---|---|---|---|",
+        "| scenes | hits | found | by chance | false | median error | p95 | p95 in frames | bars |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in sums.items():
         verdict = "reached" if one.reaches(bars) else "**missed**"
-        lines.append(
-            f"| {name} | {one.wanted} | {100 * one.recall:.1f} % | {100 * one.false_share:.1f} % "
-            f"| {1000 * one.median_s:.2f} ms | {1000 * one.p95_s:.2f} ms | {one.p95_frames:.2f} | {verdict} |"
-        )
+        shares = f"{100 * one.recall:.1f} % | {100 * one.by_chance:.0f} % | {100 * one.false_share:.1f} %"
+        errors = f"{1000 * one.median_s:.2f} ms | {1000 * one.p95_s:.2f} ms | {one.p95_frames:.2f}"
+        lines.append(f"| {name} | {one.wanted} | {shares} | {errors} | {verdict} |")
     return "\n".join(lines)
