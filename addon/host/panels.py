@@ -26,6 +26,9 @@ class _Sidebar:
 class _Main(_Sidebar):
     bl_label = "Footfall"
 
+    def draw_header_preset(self, _context: bpy.types.Context) -> None:
+        self.layout.menu("FOOTFALL_MT_presets", text="", icon="PRESET")
+
     def draw(self, context: bpy.types.Context) -> None:
         from . import panel_body
 

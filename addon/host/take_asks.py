@@ -32,7 +32,7 @@ class FOOTFALL_PG_desk(bpy.types.PropertyGroup):
     )
 
 
-class _Ask(bpy.types.Operator):
+class Ask(bpy.types.Operator):
     """Base of what makes new takes for the active and the selected strips."""
 
     bl_options = {"INTERNAL"}
@@ -70,7 +70,7 @@ class _Ask(bpy.types.Operator):
         raise NotImplementedError
 
 
-class FOOTFALL_OT_take_again(_Ask):
+class FOOTFALL_OT_take_again(Ask):
     """Make new takes of the selected strips: the same words and picture, another seed"""
 
     bl_idname = "footfall.take_again"
@@ -82,7 +82,7 @@ class FOOTFALL_OT_take_again(_Ask):
         return take_jobs.again
 
 
-class FOOTFALL_OT_take_more(_Ask):
+class FOOTFALL_OT_take_more(Ask):
     """Make a take that resembles the one which is heard; Difference says how far it goes"""
 
     bl_idname = "footfall.take_more"
@@ -95,7 +95,7 @@ class FOOTFALL_OT_take_more(_Ask):
         return take_jobs.more_like_this(context.window_manager.footfall_desk.vary)
 
 
-class FOOTFALL_OT_take_nudge(_Ask):
+class FOOTFALL_OT_take_nudge(Ask):
     """Make a take with other words; the fields begin with those that made this one"""
 
     bl_idname = "footfall.take_nudge"

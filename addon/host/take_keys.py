@@ -34,6 +34,7 @@ def unregister() -> None:
     """Take them away again."""
     keys = bpy.context.window_manager.keyconfigs.addon
     area = None if keys is None else keys.keymaps.get("Sequencer")
-    ours = {operator for operator, *_ in KEYS}
-    for item in [item for item in area.keymap_items if item.idname in ours] if area is not None else []:
-        area.keymap_items.remove(item)
+    if area is not None:
+        ours = {operator for operator, *_ in KEYS}
+        for item in [item for item in area.keymap_items if item.idname in ours]:
+            area.keymap_items.remove(item)

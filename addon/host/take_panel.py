@@ -79,6 +79,10 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: An
     row = column.row(align=True)
     row.operator("footfall.take_more", icon="MOD_NOISE")
     row.prop(context.window_manager.footfall_desk, "vary", text="", slider=True)
+    row = layout.row(align=True)
+    row.operator("footfall.settings_copy", text="Copy", icon="COPYDOWN")
+    row.operator("footfall.settings_paste", text="Paste", icon="PASTEDOWN")
+    row.operator("footfall.settings_to_panel", text="To Panel", icon="TRIA_DOWN_BAR")
 
 
 class FOOTFALL_PT_take_history(bpy.types.Panel):
@@ -88,6 +92,7 @@ class FOOTFALL_PT_take_history(bpy.types.Panel):
     bl_category = CATEGORY
     bl_parent_id = "FOOTFALL_PT_takes"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 1  # below what it hears
 
     def draw_header_preset(self, _context: bpy.types.Context) -> None:
         self.layout.operator("footfall.take_purge", text="", icon="TRASH", emboss=False)

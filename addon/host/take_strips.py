@@ -149,7 +149,9 @@ def play(scene: Any, strip: Any, take_id: str) -> Take:
         _follow(scene, strip, old_end, _sound_end(scene, strip, take))
     if take.story:
         strip[provenance.KEY] = take.story
-    keep(strip, takes.turned(take_id).changed(take_id, deleted=False))
+    story = take.told
+    pulls = () if story is None else tuple((p.words, p.weight) for p in story.settings.get("pulls", ()))
+    keep(strip, replace(takes.turned(take_id).changed(take_id, deleted=False), pulls=pulls))
     return take
 
 

@@ -240,3 +240,54 @@ def test_what_made_a_take_travels_with_the_file(tmp_path: Path) -> None:
     bpy.ops.footfall.take_again()
     finish(live.session())
     assert takes().place == (3, 3)
+
+
+class TestWhatItHears:
+    def test_pushed_words_go_into_the_next_take(self) -> None:
+        session = generate()
+        heard = [one.words for one in sequencer.story_of(strip()).heard]
+        assert heard == ["a click", "noise"]
+        bpy.ops.footfall.take_pull(words="a click", weight=0.5)
+        bpy.ops.footfall.take_pull(words="noise", weight=-1.0)
+        bpy.ops.footfall.take_pull(words="rain", weight=-0.5)
+        bpy.ops.footfall.take_pull(words="rain", weight=-0.5)  # again: leave it alone
+        assert dict(takes().pulls) == {"a click": 0.5, "noise": -1.0}
+        bpy.ops.footfall.take_pulled()
+        finish(session)
+        assert {pull.words: pull.weight for pull in told()["pulls"]} == {"a click": 0.5, "noise": -1.0}
+        assert (told()["seed"], told()["prompt"]) == (7, "tin")
+
+    def test_they_follow_the_take_that_is_heard(self) -> None:
+        session = generate()
+        bpy.ops.footfall.take_pull(words="noise", weight=-1.0)
+        bpy.ops.footfall.take_pulled()
+        finish(session)
+        bpy.ops.footfall.take_step(by=-1)
+        assert takes().pulls == ()
+        bpy.ops.footfall.take_step(by=1)
+        assert takes().pulls == (("noise", -1.0),)
+
+
+class TestSettings:
+    def test_from_one_strip_to_another(self) -> None:
+        session = generate("wet tin")
+        first = strip()
+        generate("wood", seed=9)
+        second = strip()
+        assert first != second
+        activate(first)
+        bpy.ops.footfall.settings_copy()
+        text = bpy.context.window_manager.clipboard
+        if not text:
+            pytest.skip("this Blender has no clipboard without a window")
+        activate(second)
+        bpy.ops.footfall.settings_paste()
+        finish(session)
+        assert (told()["prompt"], told()["seed"]) == ("wet tin", 9)
+
+    def test_back_into_the_panel(self) -> None:
+        generate("wet tin", seed=7)
+        chosen = bpy.context.scene.footfall
+        chosen.prompt, chosen.random_seed, chosen.spots = "other", True, False
+        bpy.ops.footfall.settings_to_panel()
+        assert (chosen.prompt, chosen.seed, chosen.random_seed, chosen.spots) == ("wet tin", 7, False, True)
