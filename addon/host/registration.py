@@ -14,7 +14,6 @@ import bpy
 
 from . import (
     commands,
-    hears_panel,
     hit_list,
     hit_operators,
     hit_overlay,
@@ -23,7 +22,6 @@ from . import (
     operators,
     panels,
     preferences,
-    preset_menu,
     properties,
     take_asks,
     take_keys,
@@ -40,7 +38,7 @@ MODULES: tuple[ModuleType, ...] = (
     operators,
     worker_operators,
     *(hit_list, hit_operators, hit_rows, hit_overlay),
-    *(take_asks, take_operators, take_keys, preset_menu, take_panel, hears_panel),
+    *(take_asks, take_operators, take_keys, take_panel),
     panels,
     commands,
 )
