@@ -26,6 +26,7 @@ PACKAGES = (
     ("soxr", "soxr"),
     ("pyloudnorm", "pyloudnorm"),
     ("av", "av"),
+    ("opencv-python-headless", "cv2"),
 )
 FREE_BYTES = 5_000_000_000
 

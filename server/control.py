@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
-from ..addon.wire.messages import BundleInfo, Clip, FoleyRequest, Heard, Provenance
+from ..addon.wire.messages import BundleInfo, Clip, Event, FoleyRequest, Heard, Provenance
 
 
 class JobControl(Protocol):
@@ -32,12 +33,17 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What a pipeline made of a request; the engine adds the job's id and sends it."""
+    """What a pipeline made of a request; the engine adds the job's id and sends it.
+
+    events, cuts: all that were used, as Result has them.
+    """
 
     clips: tuple[Clip, ...]
     provenance: Provenance
     heard: tuple[Heard, ...] = ()
     warnings: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    cuts: tuple[Fraction, ...] = ()
 
 
 class Pipeline(Protocol):

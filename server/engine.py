@@ -48,12 +48,13 @@ class Control:
         post: Callable[[Message], None],
         alive: Callable[[], None],
         clock: Callable[[], float],
+        only_looks: bool = False,
     ) -> None:
         self._job_id = job_id
         self._post = post
         self._alive = alive
         self._clock = clock
-        self._overall = Overall()
+        self._overall = Overall(only_looks)
         self._cancelled = threading.Event()
         self._posted_at = float("-inf")
         self.phase = "queued"
@@ -142,15 +143,21 @@ class Engine:
         job = _Job(
             job_id=job_id,
             request=request,
-            control=Control(job_id, post=self._post, alive=self._alive, clock=self._clock),
+            control=Control(
+                job_id,
+                post=self._post,
+                alive=self._alive,
+                clock=self._clock,
+                only_looks=request.only_looks,
+            ),
         )
         with self._work:
-            waiting = sum(queued.request.frames.nbytes for queued in self._queue)
+            waiting = sum(_bytes(queued.request) for queued in self._queue)
             full = len(self._queue) >= self._queue_jobs
-            if full or (self._queue and waiting + request.frames.nbytes > self._queue_bytes):
+            if full or (self._queue and waiting + _bytes(request) > self._queue_bytes):
                 raise LimitExceeded(
                     "Too many jobs are waiting for the worker; wait until one is done, then try again.",
-                    f"{len(self._queue)} jobs, {waiting} bytes of frames",
+                    f"{len(self._queue)} jobs, {waiting} bytes of pictures",
                 )
             self._queue.append(job)
             self._work.notify_all()
@@ -285,6 +292,8 @@ class Engine:
                 provenance=rendering.provenance,
                 heard=rendering.heard,
                 warnings=rendering.warnings,
+                events=rendering.events,
+                cuts=rendering.cuts,
             )
         except Cancelled as error:
             return failure(job.job_id, error)
@@ -323,3 +332,8 @@ class Engine:
         if self._pipeline is not None:
             self._device_bytes = self._pipeline.memory().device_bytes
             self._measured_at = self._clock()
+
+
+def _bytes(request: FoleyRequest) -> int:
+    """What a waiting request holds in memory, its pictures."""
+    return request.frames.nbytes + (0 if request.motion is None else request.motion.nbytes)

@@ -41,7 +41,7 @@ def check_rendering(rendering: object, request: FoleyRequest) -> Rendering:
     """``rendering`` if it is what ``request`` asked for. Raises ModelError or BadInput."""
     if not isinstance(rendering, Rendering):
         raise ModelError(_UNUSABLE.format("no sound at all"), f"run() returned {type(rendering).__name__}")
-    if not rendering.clips and not rendering.warnings:
+    if not rendering.clips and not rendering.warnings and not request.only_looks:
         raise ModelError(_UNUSABLE.format("no sound at all"), "no clips, and no warning that says why")
     for clip in rendering.clips:
         _check_clip(clip, request)

@@ -7,6 +7,8 @@
     -> noise -> UNet, step by step -> latents -> VAE -> log-mel -> vocoder -> waveform
     -> rate, length, loudness, peak -> Clips
 
+    motion (T', h, w) grey -> hits and cuts, added to the request's own, first of all
+
 ``FoleyPipeline`` is the engine's Pipeline (control.py). Models are loaded once and stay until ``release``;
 nothing else of a job stays but what is remembered under a hash of all that decides it, so no job changes
 another's sound. conditions.py goes the first half of the way, rendering.py the second, job.py says what is
@@ -24,9 +26,10 @@ import torch
 
 from ..addon.wire.handshake import WorkerSettings
 from ..addon.wire.messages import BundleInfo, FoleyRequest
-from . import rendering
+from . import looking, rendering
 from .control import JobControl, Memory, Rendering
 from .job import Job
+from .looking import Looking
 from .models import device as devices
 from .models.bundle import find_bundle, installed
 from .models.loaded import Models, load_models
@@ -47,6 +50,7 @@ class FoleyPipeline:
         self._device = _pick_device(settings.device)
         self._models: Models | None = None
         self._remembered = Remembered()
+        self._looking = Looking()
 
     def device(self) -> str:
         return devices.describe(self._device)
@@ -64,15 +68,23 @@ class FoleyPipeline:
 
     def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
         """See control.Pipeline. The same request, bundle and CPU give the same bits, whatever ran before."""
+        if request.only_looks:
+            return looking.rendering(self._looking.complete(request, control), self.device())
         with devices.memory_guard(self._device, "this sound"), torch.inference_mode():
             models = self._load(request.bundle, control)
+            request = self._looking.complete(request, control)
             job = Job(request, models, control)
             batches = job.batches()
             sounds = self._render(job, batches)
             clips = tuple(job.finished(batches, sounds))
             control.progress("finishing", 1.0)
             return Rendering(
-                clips=clips, provenance=job.provenance(), heard=job.heard, warnings=tuple(job.warnings)
+                clips=clips,
+                provenance=job.provenance(),
+                heard=job.heard,
+                warnings=tuple(job.warnings),
+                events=request.events,
+                cuts=request.cuts,
             )
 
     def _load(self, name: str, control: JobControl) -> Models:

@@ -15,6 +15,7 @@ WEIGHTS: dict[str, float] = {
     "decoding": 0.12,
     "finishing": 0.04,
 }
+_ONLY_LOOKING = {name: float(name == "looking") for name in WEIGHTS}
 MOST = 0.99  # 1 is the result itself
 _TELLING_S = 0.25  # an estimate from less is a guess
 _TELLING_FRACTION = 0.02
@@ -25,9 +26,11 @@ class Overall:
 
     Phases may alternate (bed, then spots): each counts with the furthest that it has reached. A phase that
     was passed over, as loading is when the weights are there, counts as done once a later one has begun.
+    only_looks: a job that is all looking.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only_looks: bool = False) -> None:
+        self._weights = _ONLY_LOOKING if only_looks else WEIGHTS
         self._reached: dict[str, float] = {}
         self._fraction = 0.0
         self._sampling_since: float | None = None
@@ -50,7 +53,7 @@ class Overall:
         furthest = max(PHASES.index(name) for name in self._reached)
         done = sum(
             weight * self._reached.get(name, 1.0 if PHASES.index(name) < furthest else 0.0)
-            for name, weight in WEIGHTS.items()
+            for name, weight in self._weights.items()
         )
         self._fraction = max(self._fraction, min(done, MOST))
         if phase == "sampling" and self._sampling_since is None:

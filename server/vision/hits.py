@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hits in small grey pictures: things that are suddenly stopped or thrown back, and flashes of light.
+
+The pictures of each shot are run through twice, forward and backward, since a thing that can be followed into
+a hit may be lost in it, and the other way round. What both runs saw, at several points of one thing and of
+its shadow, is one hit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from ...addon.wire import limits
+from ...addon.wire.messages import Event
+from .camera import STILL, Camera, camera_move
+from .cuts import cut_pictures
+from .flashes import Flash, find_flashes
+from .look import Look, look_at
+from .tracks import STEPS, Tracks
+from .turns import MIDDLE, Turn, turns
+
+EVIDENCE = 30.0  # as Turn.evidence, summed over all that saw the hit
+MOST_AT_ONCE = 4  # hits within one picture; more is rain, noise or a crowd
+_USUAL_RATE = 30  # pictures a second that are enough; of many more, some are left out
+_LEAST = 0.006  # of the picture's short side, in one picture: less is no change of velocity
+_REACH = 0.11  # of the short side: how far one thing spans
+_SAME = ((1.5, 0.25), (3.0, 0.15))  # (pictures, of the height) within which turns are of one hit
+_TOGETHER = 1.2  # pictures: what counts towards the hit's time and evidence
+_LOUD = 1.2  # picture heights a second, of a thing of a tenth of the height: a strength of 0.63
+_SLACK = 0.2  # pixels that an edge may slide by and not count as moving
+_SLIDING = 3.0  # times what the calmer three quarters change by
+_MOTION_KERNEL = np.ones((5, 5), np.uint8)
+
+Tell = Callable[[float], None]
+
+
+def _untold(fraction: float) -> None:
+    """Nobody asks how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """time: picture number, fractions too; change: pixels a picture."""
+
+    time: float
+    evidence: float
+    place: tuple[float, float]
+    box: tuple[float, float]
+    change: float
+
+
+def find_hits(grey: np.ndarray, rate: Fraction, *, tell: Tell = _untold, least: float = 0.0) -> list[Event]:
+    """What is seen to hit, in order of time.
+
+    grey: (T, h, w) uint8, every picture of the film; sides of 96 to 160 pixels are best. rate: pictures a
+    second. tell: told the fraction done at every picture, may raise to stop. least: strength below which hits
+    are left out. Times are seconds from the first picture, to a small part of a picture. Takes some
+    milliseconds a picture and the memory of a few. Raises BadInput for what is not a film.
+    """
+    look = look_at(grey)
+    stride = max(1, round(rate / _USUAL_RATE))
+    edges = [0, *cut_pictures(look), len(grey)]
+    events = [_flash_event(flash, rate) for flash in find_flashes(look, rate) if flash.number not in edges]
+    for first, end in itertools.pairwise(edges):
+        shot = replace(look, grey=grey[first:end:stride])
+
+        def tell_all(fraction: float, first: int = first, end: int = end) -> None:
+            tell((first + (end - first) * fraction) / len(grey))
+
+        events += [_event(hit, first / rate, rate / stride, shot) for hit in _hits(shot, tell_all)]
+    strongest = sorted((e for e in events if e.strength >= least), key=lambda event: -event.strength)
+    return sorted(strongest[: limits.EVENTS], key=lambda event: event.time_s)
+
+
+def _hits(shot: Look, tell: Tell) -> list[_Hit]:
+    """Hits of one shot without cuts."""
+    if len(shot) <= STEPS:
+        return []
+    found = [*_run(shot, False, tell), *_run(shot, True, lambda fraction: tell(0.5 + fraction))]
+    hits = [hit for hit in map(_joined, _gathered(found, shot.height)) if hit.evidence > EVIDENCE]
+    crowd: dict[int, list[_Hit]] = defaultdict(list)
+    for hit in hits:
+        crowd[math.floor(hit.time)].append(hit)
+    return [
+        hit
+        for at_once in crowd.values()
+        for hit in sorted(at_once, key=lambda one: -one.evidence)[:MOST_AT_ONCE]
+    ]
+
+
+def _run(shot: Look, backward: bool, tell: Tell) -> Iterator[Turn]:
+    """The turns that are seen in one run through the pictures."""
+    tracks = Tracks()
+    count, last = len(shot), len(shot) - 1
+    least, reach = _LEAST * shot.short_side, _REACH * shot.short_side
+    before = shot.picture(last if backward else 0)
+    for step in range(1, count):
+        tell(0.5 * step / count)
+        now = shot.picture(last - step if backward else step)
+        camera = camera_move(before, now, shot.noise)
+        followed = tracks.push(before, now, _moving(before, now, camera, shot.noise), camera)
+        first = step - STEPS + MIDDLE
+        first = last - first - 1 if backward else first
+        yield from turns(followed, first, least=least, reach=reach, backward=backward)
+        before = now
+
+
+def _moving(before: np.ndarray, now: np.ndarray, camera: Camera, noise: float) -> np.ndarray:
+    """(h, w) bool: where things move, and a little around them."""
+    change = cv2.absdiff(camera.warp(before), now)
+    if camera is not STILL:  # a texture that slides by a part of a pixel changes all over
+        noise = max(noise, _SLIDING * float(np.percentile(change, 75)))
+        edges = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+        change = cv2.subtract(change, (edges * _SLACK).astype(np.uint8))
+    moving = (change > noise).astype(np.uint8)
+    return np.asarray(cv2.dilate(moving, _MOTION_KERNEL)) > 0
+
+
+def _gathered(found: list[Turn], height: float) -> list[list[Turn]]:
+    """Turns of one hit each, the surest first."""
+    groups: list[list[Turn]] = []
+    begun: dict[int, list[list[Turn]]] = defaultdict(list)  # by the picture of their first
+    for turn in sorted(found, key=lambda one: -one.evidence):
+        at = math.floor(turn.time)
+        near = (group for n in range(at - 3, at + 4) for group in begun[n])
+        group = next((group for group in near if _of_one(group[0], turn, height)), None)
+        if group is None:
+            group = []
+            groups.append(group)
+            begun[at].append(group)
+        group.append(turn)
+    return groups
+
+
+def _of_one(first: Turn, other: Turn, height: float) -> bool:
+    apart = math.dist(first.place, other.place) / height
+    away = abs(first.time - other.time)
+    return any(away < pictures and apart < reach for pictures, reach in _SAME)
+
+
+def _joined(group: list[Turn]) -> _Hit:
+    """One hit of its turns; those that turn the other way shortly after are the followers' echo."""
+    best = group[0]
+    same = [t for t in group if abs(t.time - best.time) < _TOGETHER and float(t.change @ best.change) > 0]
+    weights = np.array([turn.evidence for turn in same])
+    return _Hit(
+        time=float(np.average([turn.time for turn in same], weights=weights)),
+        evidence=float(weights.sum()),
+        place=best.place,
+        box=best.box,
+        change=float(np.hypot(*best.change)),
+    )
+
+
+def _event(hit: _Hit, start_s: Fraction, rate: Fraction, shot: Look) -> Event:
+    """rate: of the pictures that were looked at."""
+    height = shot.height
+    width = height * shot.grey.shape[2] / shot.grey.shape[1]
+    across, down = min(1.0, hit.place[0] / width), min(1.0, hit.place[1] / height)
+    size = min(1.0, max(hit.box) / height)
+    speed = hit.change / height * float(rate) * (size / 0.1) ** 0.3
+    return Event(
+        time_s=_seconds(start_s + Fraction(hit.time) / rate),
+        kind="hit",
+        strength=1.0 - math.exp(-speed / _LOUD),
+        pan=2.0 * across - 1.0,
+        place=(across, down, size),
+    )
+
+
+def _flash_event(flash: Flash, rate: Fraction) -> Event:
+    across, down = flash.place
+    return Event(
+        time_s=_seconds(flash.number / rate),
+        kind="flash",
+        strength=flash.rise,
+        pan=2.0 * across - 1.0,
+        place=(across, down, flash.size),
+    )
+
+
+def _seconds(time_s: Fraction) -> Fraction:
+    """Short enough for the wire, and never before the start."""
+    return max(Fraction(0), time_s).limit_denominator(1_000_000)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pictures as the finders see them: small enough to be quick, and how much of a change is mere noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ...addon.wire.errors import BadInput
+
+LARGEST = 160  # pixels of the short side; more shows no more and takes longer
+_LEAST = 4.0  # grey levels
+_PICKS = 24  # pairs of pictures that the noise is judged by
+_QUIET = 60  # percent of the pixels that most pictures leave as they are
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """grey: (T, h, w) uint8, reduced when it is asked for; noise: grey levels that mean nothing."""
+
+    grey: np.ndarray
+    noise: float
+
+    def __len__(self) -> int:
+        return len(self.grey)
+
+    def picture(self, number: int) -> np.ndarray:
+        """(h, w) uint8, contiguous, its short side at most LARGEST."""
+        return _small(self.grey[number])
+
+    @property
+    def short_side(self) -> int:
+        """Of the pictures as ``picture`` gives them."""
+        return min(LARGEST, *self.grey.shape[1:])
+
+    @property
+    def height(self) -> float:
+        """Of the pictures as ``picture`` gives them."""
+        return float(self.grey.shape[1] * self.short_side / min(self.grey.shape[1:]))
+
+
+def look_at(grey: np.ndarray) -> Look:
+    """Raises BadInput for what is not (T, h, w) uint8."""
+    if grey.ndim != 3 or grey.dtype != np.uint8 or 0 in grey.shape[1:]:
+        raise BadInput("Hits are looked for in small grey pictures of one size; capture them again.")
+    return Look(grey, _noise(grey))
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    scale = LARGEST / min(picture.shape)
+    if scale >= 1.0:
+        return np.ascontiguousarray(picture)
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def _noise(grey: np.ndarray) -> float:
+    """Four times what the quieter part of the picture changes by, in the middle one of some pairs."""
+    if len(grey) < 2:
+        return _LEAST
+    picks = np.unique(np.linspace(1, len(grey) - 1, _PICKS).astype(int))
+    changes = [np.percentile(cv2.absdiff(_small(grey[n]), _small(grey[n - 1])), _QUIET) for n in picks]
+    return max(_LEAST, 4.0 * float(np.median(changes)))
