@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether hits are heard when they are seen, by the whole path: scene, worker, model, strips, mix.
+
+``python scripts/bench_heard.py`` gives held-out truth scenes their sound and looks for the attack of every
+spot in the mix that Footfall writes and in Blender's own mixdown; ``--long`` does so for 500 hits in ten
+minutes. Prints a Markdown table, and JSON with ``--json``; exit code 1 when a bar is missed.
+
+Blender's processes know no torch, and this one knows no Blender.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from footfall.addon.wire.messages import Event
+from footfall.scripts.truth import hearing, scoring
+from footfall.scripts.truth.lines import scene_arguments
+from footfall.scripts.truth.model import HELD_OUT, from_json
+from footfall.scripts.truth.process import in_blender, scene_words
+from footfall.server.sound.clusters import by_words, shares
+
+MEDIAN_MS = 5.0
+MOST_SOUNDS = 12
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = scene_arguments("bench_heard", __doc__, range(HELD_OUT, HELD_OUT + 1))
+    parser.add_argument("--long", action="store_true", help="500 hits in ten minutes instead")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep scenes and sounds here")
+    parser.add_argument("--json", metavar="FILE", help="write the figures here as well")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["--out", str(options.keep or folder), "--layers", "bed,spots", "--seed", "7"]
+        words += ["--long"] if options.long else scene_words(options)
+        report = [measure(scene) for scene in in_blender("sounding", *words)]
+    print(table(report))
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return 0 if all(reached(one) for one in report) else 1
+
+
+def measure(scene: dict[str, Any]) -> dict[str, Any]:
+    """One scene's figures, in both mixes, against the hits that were used and against the truth."""
+    truth = from_json(scene["truth"])
+    found = [(one["time_s"], one["words"]) for one in scene["events"]]
+    read = scoring.score(truth, found)
+    mixes = {name: _mix(scene, truth.duration_s, 1 / truth.per_second, name) for name in ("mix", "blender")}
+    return {
+        "scene": f"{truth.kind} {truth.seed}",
+        "rate": truth.rate,
+        "read": read.row(),
+        "sounds": sounds_made(scene["events"], truth.duration_s),
+        "strips": scene["strips"],
+        "strips_after_one_undo": scene["strips_after_one_undo"],
+        "spent_s": round(scene["spent_s"], 1),
+        **mixes,
+    }
+
+
+def _mix(scene: dict[str, Any], duration_s: float, frame_s: float, name: str) -> dict[str, float]:
+    sound, rate_hz = soundfile.read(scene[name], dtype="float32", always_2d=True)
+    spots = []
+    for one in scene["spots"]:
+        head = np.fromfile(one["file"], "<f4", one["samples"], offset=4 * one["at"])
+        time_s = scene["events"][one["event"]]["time_s"]
+        spots.append(hearing.Spot(time_s, head))
+    return hearing.figures(hearing.listen(sound.mean(axis=1), rate_hz, spots), duration_s, frame_s)
+
+
+def sounds_made(events: list[dict[str, Any]], duration_s: float) -> int:
+    """How many short sounds the worker's own plan makes for these hits."""
+    hits = [Event(time_s=_exactly(one["time_s"]), words=one["words"]) for one in events]
+    return sum(shares(by_words(hits, _exactly(duration_s))))
+
+
+def _exactly(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(1_000_000)
+
+
+def reached(one: dict[str, Any]) -> bool:
+    """Whether a scene reaches every bar, in both mixes."""
+    timely = all(
+        one[mix]["attack_median_ms"] < MEDIAN_MS and one[mix]["attack_p95_ms"] < one[mix]["half_frame_ms"]
+        for mix in ("mix", "blender")
+    )
+    return timely and one["sounds"] <= MOST_SOUNDS and one["strips_after_one_undo"] == 0
+
+
+def table(report: list[dict[str, Any]]) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| scene | fps | spots: clear, masked, crowded | mix: attack median, p95, worst (ms) | mixdown | "
+        "by shape, all: median, p95 (mix; mixdown) | half a frame | sounds | one undo | bars |",
+        "|" + "---|" * 10,
+    ]
+    for one in report:
+        mix, blender = one["mix"], one["blender"]
+        attack = [
+            f"{m['attack_median_ms']:.2f}, {m['attack_p95_ms']:.2f}, {m['attack_worst_ms']:.2f}"
+            for m in (mix, blender)
+        ]
+        shape = "; ".join(f"{m['shape_median_ms']:.2f}, {m['shape_p95_ms']:.2f}" for m in (mix, blender))
+        undone = f"{one['strips']} → {one['strips_after_one_undo']} strips"
+        verdict = "reached" if reached(one) else "**missed**"
+        lines.append(
+            f"| {one['scene']} | {one['rate']} | {mix['clear']}, {mix['masked']}, {mix['crowded']} "
+            f"| {attack[0]} | {attack[1]} | {shape} "
+            f"| {mix['half_frame_ms']:.1f} ms | {one['sounds']} | {undone} | {verdict} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
