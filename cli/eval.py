@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..server.evaluation.systems import System
 
 CONDITIONS = ("picture", "text")
+LAYERS = {"bed": ("bed",), "spots": ("spots",), "bed,spots": ("bed", "spots"), "in-sync": ("bed",)}
 STARTER = "starter"
 LIMIT = 320
 REPORT = "report"  # .md and .json
@@ -45,6 +46,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--condition", choices=CONDITIONS, help="(default: both); again", **many)
     parser.add_argument("--quality", choices=QUALITIES, help="(default good); again", **many)
+    parser.add_argument(
+        "--layers",
+        choices=LAYERS,
+        help="how the shots' own hits are used (default bed: not at all); again",
+        **many,
+    )
     parser.add_argument("--steps", type=_steps, metavar="N", help="denoising steps; again", **many)
     parser.add_argument("--guidance", type=_guidance, metavar="G", help="again", **many)
     parser.add_argument(
@@ -137,8 +144,9 @@ def _systems(options: argparse.Namespace) -> tuple[System, ...]:
         _once(options.quality) or ("good",),
         _once(options.steps) or (0,),
         _once(options.guidance) or (0.0,),
+        _once(options.layers) or ("bed",),
     )
-    for condition, model, quality, steps, guidance in rows:
+    for condition, model, quality, steps, guidance, layers in rows:
         one = System(
             model=model,
             condition=condition,
@@ -146,6 +154,8 @@ def _systems(options: argparse.Namespace) -> tuple[System, ...]:
             steps=steps,
             guidance=guidance,
             seed=options.seed,
+            layers=LAYERS[layers],
+            in_sync=layers == "in-sync",
         )
         mappers = _once(options.mapper) or ("auto",)
         found += [replace(one, mapper=mapper) for mapper in mappers] if condition == "picture" else [one]

@@ -22,7 +22,7 @@ import torch
 
 from ... import __version__
 from ...addon.wire.errors import BadInput, ModelError
-from ...addon.wire.messages import FoleyRequest
+from ...addon.wire.messages import Event, FoleyRequest
 from .. import rendering
 from ..job import Job, chosen_quality
 from ..models.device import memory_guard
@@ -44,7 +44,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """One way to make sounds. ``mapper``: of messages.MAPPERS, unused for text; 0: as the quality says."""
+    """One way to make sounds. ``mapper``: of messages.MAPPERS, unused for text; 0: as the quality says.
+
+    ``layers``, ``in_sync``: how the shot's own hits are used; a bed alone knows none of them.
+    """
 
     model: str
     condition: str
@@ -53,6 +56,8 @@ class System:
     steps: int = 0
     guidance: float = 0.0
     seed: int = 0
+    layers: tuple[str, ...] = ("bed",)
+    in_sync: bool = False
 
     @property
     def name(self) -> str:
@@ -65,6 +70,10 @@ class System:
             words.append(f"{self.steps} steps")
         if self.guidance:
             words.append(f"guidance {self.guidance:g}")
+        if "spots" in self.layers:
+            words.append(" and ".join(self.layers))
+        if self.in_sync:
+            words.append("in sync")
         return ", ".join(words)
 
     def request(self, item: Item, bundle: str) -> FoleyRequest:
@@ -72,6 +81,7 @@ class System:
         pictured = self.condition == "picture"
         seed = seed_of(self.seed, item.shot.key) % 2**31
         captions = item.shot.captions
+        told = item.shot.hits if self.in_sync or "spots" in self.layers else ()
         return FoleyRequest(
             frames=item.frames if pictured else np.zeros((0, 8, 8, 3), np.uint8),
             times_s=item.times_s if pictured else np.zeros(0),
@@ -86,6 +96,12 @@ class System:
             seed=seed,
             rate_hz=RATE_HZ,
             loudness_lufs=LOUDNESS_LUFS,
+            layers=self.layers if told else ("bed",),
+            in_sync=self.in_sync and bool(told),
+            events=tuple(
+                Event(time_s=Fraction(hit.time_s).limit_denominator(RATE_HZ), strength=hit.strength)
+                for hit in told
+            ),
         )
 
 
@@ -119,7 +135,8 @@ def made(
     missing = [number for number in range(len(items)) if number not in found]
     for start in range(0, len(missing), AT_ONCE):
         group = missing[start : start + AT_ONCE]
-        for number, sound in zip(group, together([requests[n] for n in group], models), strict=True):
+        make = by_themselves if any(requests[n].events for n in group) else together
+        for number, sound in zip(group, make([requests[n] for n in group], models), strict=True):
             _keep(paths[number], sound)
             found[number] = sound
             tick()
@@ -149,6 +166,27 @@ def together(requests: Sequence[FoleyRequest], models: Models) -> Iterator[np.nd
         yield np.ascontiguousarray(clip.waveform.mean(axis=1))
 
 
+def by_themselves(requests: Sequence[FoleyRequest], models: Models) -> Iterator[np.ndarray]:
+    """All layers of each request, mixed: (samples,), one after the other. Raises as FoleyPipeline.run."""
+    control = Silent()
+    for request in requests:
+        with memory_guard(models.device, "these sounds"), torch.inference_mode():
+            job = Job(request, models, control)
+            batches = job.batches()
+            sounds = {}
+            for layer, batch in batches.items():
+                latents = rendering.sample(models, batch, control, lambda fraction: None)
+                sounds[layer] = rendering.decode(
+                    models, latents, batch.samples, control, lambda fraction: None
+                )
+            mixed = np.zeros(round(request.duration_s * request.rate_hz), np.float32)
+            for clip in job.finished(batches, sounds):
+                start = round(clip.start_s * clip.rate_hz)
+                part = clip.waveform.mean(axis=1)[: len(mixed) - start]
+                mixed[start : start + len(part)] += part
+        yield mixed / max(1.0, float(np.abs(mixed).max()))
+
+
 def _merged(batches: Sequence[Batch]) -> Batch:
     """One batch of all; its own seed and names are not looked at again."""
     first = batches[0]
@@ -172,6 +210,7 @@ def _file(models: Models, request: FoleyRequest) -> str:
         chosen_quality(request),
         (request.condition, request.prompt, request.mapper, request.seed, request.duration_s),
         (request.rate_hz, request.loudness_lufs, request.times_s.tolist(), request.frames.shape),
+        (request.layers, request.in_sync, [(event.time_s, event.strength) for event in request.events]),
     )
     digest = hashlib.sha256(repr(plain).encode())
     digest.update(np.ascontiguousarray(request.frames).data)

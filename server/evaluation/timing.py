@@ -22,7 +22,7 @@ BANDS, LOW_HZ = 24, 200.0
 DEEP_DB = 60.0  # what is so far below the loudest band is not heard
 RISE_DB = 6.0  # mean rise over the bands that counts as an attack, at least
 STANDS_OUT = 2.5  # and so many times what the sound does all the time around it
-AROUND_S, GAP_S, REFINE_S = 0.3, 0.04, 0.02
+AROUND_S, GAP_S, REFINE_S, BEFORE_S = 0.3, 0.04, 0.02, 0.01
 MOTION_SHARE = 0.1  # of the strongest motion: a weaker peak is none
 
 
@@ -38,9 +38,10 @@ def onsets(sound: np.ndarray, rate_hz: int) -> np.ndarray:
     found: list[float] = []
     for index in picked:
         centre = index * HOP_S
-        low = max(0, round((centre - REFINE_S) * rate_hz))
+        first = max(0, round((centre - REFINE_S) * rate_hz))
+        low = max(0, first - round(BEFORE_S * rate_hz))  # what rings there already is no attack
         part = np.asarray(sound[low : round((centre + REFINE_S) * rate_hz)], np.float32)
-        time_s = (low + attack(part, rate_hz)) / rate_hz
+        time_s = (low + attack(part, rate_hz, first - low)) / rate_hz
         if not found or time_s - found[-1] >= GAP_S:
             found.append(time_s)
     return np.asarray(found, np.float64)

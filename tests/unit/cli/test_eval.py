@@ -45,6 +45,15 @@ def test_words_need_no_mapper() -> None:
     assert found == ["text: starter, good, 5 steps"]
 
 
+def test_layers_that_use_the_hits_are_systems_of_their_own() -> None:
+    found = names("--condition", "text", "--layers", "bed", "--layers", "bed,spots", "--layers", "in-sync")
+    assert found == [
+        "text: starter, good",
+        "text: starter, good, bed and spots",
+        "text: starter, good, in sync",
+    ]
+
+
 def test_sounds_alone_need_no_model() -> None:
     assert names("--sounds", "x") == []
     assert names("--sounds", "x", "--model", "a", "--condition", "text") == ["text: a, good"]

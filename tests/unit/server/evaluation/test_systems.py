@@ -101,6 +101,22 @@ def test_another_setting_is_another_sound(
     assert len(list(tmp_path.rglob("*.flac"))) == 2
 
 
+def test_spots_are_made_for_the_shots_own_hits(
+    items: tuple[Item, ...], models: Models, tmp_path: Path
+) -> None:
+    spots = replace(TEXT, layers=("spots",))
+    for item, sound in zip(items, made(spots, items, models, tmp_path, Counter()), strict=True):
+        assert sound.shape == (40_960,)
+        hits = [hit.time_s for hit in item.shot.hits]
+        assert [float(event.time_s) for event in spots.request(item, "tiny").events] == pytest.approx(hits)
+        if hits:  # silence up to the first one
+            assert not sound[: int(min(hits) * 16_000) - 1].any()
+            assert sound[int(min(hits) * 16_000) :].any()
+        else:  # a bed, as there is nothing to put spots on
+            assert spots.request(item, "tiny").layers == ("bed",)
+            assert sound[:1000].any()
+
+
 def test_auto_is_named_and_what_a_bundle_lacks_is_told(models: Models) -> None:
     found = resolved(replace(PICTURE, mapper="auto"), models)
     assert found.mapper in ("bridge", "regression", "generative")

@@ -104,6 +104,15 @@ def test_a_knock_over_the_tail_of_another_is_heard() -> None:
     assert result.coverage == 1.0
 
 
+def test_what_rings_from_before_is_no_attack() -> None:
+    clock = np.arange(2 * RATE) / RATE
+    ringing = 0.8 * np.sin(2 * np.pi * 300 * clock) * np.exp(-clock / 1.5)
+    soft = knocks([1.0], seconds=2.0, noise_db=-90.0)
+    result = timing.against([1.0], timing.onsets((ringing + 0.8 * soft).astype(np.float32), RATE), 2.0)
+    assert result.coverage == 1.0
+    assert abs(result.errors_s[0]) < 0.005
+
+
 def test_steady_sounds_and_silence_have_no_onsets() -> None:
     draw = np.random.default_rng(0)
     hiss = draw.standard_normal(3 * RATE).astype(np.float32) * 0.1
