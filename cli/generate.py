@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,13 +45,18 @@ def run(options: argparse.Namespace) -> int:
     output = options.output or Path(f"{options.input.stem}.wav")
     with ProgressLine(quiet=options.json) as line:
         line.show("reading", 0.0)
-        shot = read_shot(options.input, _span(options))
+        shot = read_shot(options.input, _span(options, lambda fraction: line.show("reading", fraction)))
         check_place(output)
         settings = shared.request_settings(options)
         name, models_dir = shared.model_choice(options.model)
         find_bundle(name, models_dir or models_folder())  # the worker would say it too, half a minute later
         request = FoleyRequest(
-            frames=shot.frames, times_s=shot.times_s, duration_s=shot.duration_s, **settings
+            frames=shot.frames,
+            times_s=shot.times_s,
+            duration_s=shot.duration_s,
+            motion=shot.motion,
+            motion_rate=shot.motion_rate,
+            **settings,
         )
         result = run_job(request, worker_launch(models_dir), line)
     written = write_takes(result, request, output)
@@ -60,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _span(options: argparse.Namespace) -> Span:
+def _span(options: argparse.Namespace, tell: Callable[[float], None]) -> Span:
     if options.fps <= 0:
         raise BadInput("--fps must be more than 0.")
     return Span(
@@ -68,7 +74,18 @@ def _span(options: argparse.Namespace) -> Span:
         end_s=options.end,
         per_second=options.per_second,
         folder_fps=options.fps,
+        motion=_looks_for_hits(options),
+        tell=tell,
     )
+
+
+def _looks_for_hits(options: argparse.Namespace) -> bool:
+    """Whether the worker is to find hits in the picture: where they are wanted and no file brings them."""
+    source = shared.hit_source(options)
+    if source not in ("", "pixels"):
+        raise BadInput(f"--events {source} needs a .blend file; a film's hits come from pixels, or a file.")
+    wanted = "spots" in options.layers or options.in_sync or options.hard_cuts
+    return not _still(options.input) and (source == "pixels" or (options.events is None and wanted))
 
 
 def _still(path: Path) -> bool:

@@ -2,13 +2,14 @@
 """Pictures and films from files, decoded by PyAV, and films with their new sound.
 
 Frames are taken by time, never by count: each wanted moment gets the frame that is on screen then, whatever
-the film's rate, also where it varies.
+the film's rate, also where it varies. Where hits are to be found in the picture, a small grey one is kept of
+every frame.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ import av
 import numpy as np
 
 from ..addon.frames import ShotFrames, model_size
+from ..addon.motion import MotionFrames, plan_motion
 from ..addon.timeline import sample_times
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput
@@ -30,23 +32,29 @@ STILL_S = Fraction(5)  # a single picture sounds this long unless told otherwise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """frames: (T, H, W, 3) uint8 sRGB; times_s: (T,) seconds from the shot's start; duration_s exact."""
+    """frames: (T, H, W, 3) uint8 sRGB; times_s: (T,) seconds from the shot's start; duration_s exact;
+    motion: (T', h, w) uint8 small grey pictures of all frames, ``motion_rate`` a second, if asked for.
+    """
 
     frames: np.ndarray
     times_s: np.ndarray
     duration_s: Fraction
+    motion: np.ndarray | None = None
+    motion_rate: Fraction = Fraction(24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """The part of the input to look at: seconds, ``end_s`` None for the input's own end; pictures per
-    second.
+    second. motion: small grey pictures of all frames as well; tell: told the fraction read.
     """
 
     start_s: Fraction = Fraction(0)
     end_s: Fraction | None = None
     per_second: float = 4.0
     folder_fps: Fraction = Fraction(24)
+    motion: bool = False
+    tell: Callable[[float], None] = lambda fraction: None
 
 
 def read_shot(path: Path, span: Span) -> Shot:
@@ -94,7 +102,15 @@ def _read_film(path: Path, span: Span) -> Shot:
             for frame in container.decode(stream)
             if frame.pts is not None and frame.time_base is not None
         )
-        return _pick(shown, length, span, path.name)
+        return _pick(shown, length, span, path.name, rate=_film_rate(stream) if span.motion else None)
+
+
+def _film_rate(stream: av.VideoStream) -> Fraction:
+    """Frames a second, on average where that varies."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate is not None and 1 <= rate <= 1000:
+            return Fraction(rate)
+    return Fraction(24)
 
 
 def _start_s(stream: av.VideoStream) -> Fraction:
@@ -126,10 +142,14 @@ def _read_folder(path: Path, span: Span) -> Shot:
     if not files:
         raise BadInput(f"{path} holds no pictures ({', '.join(sorted(PICTURES))}).")
     length = _span_length(span, Fraction(len(files)) / span.folder_fps, path.name)
-    times = sample_times(length, span.per_second)
-    indices = [min(int((time + span.start_s) * span.folder_fps), len(files) - 1) for time in times]
-    shown = ((time, _decode_picture(files[index])) for time, index in zip(times, indices, strict=True))
-    return _pick(shown, length, span, path.name)
+    first = int(span.start_s * span.folder_fps)
+    if span.motion:
+        indices = list(range(first, len(files)))
+    else:
+        times = sample_times(length, span.per_second)
+        indices = [min(int((time + span.start_s) * span.folder_fps), len(files) - 1) for time in times]
+    shown = ((index / span.folder_fps - span.start_s, _decode_picture(files[index])) for index in indices)
+    return _pick(shown, length, span, path.name, rate=span.folder_fps if span.motion else None)
 
 
 def _pick(
@@ -138,35 +158,87 @@ def _pick(
     span: Span,
     name: str,
     most: int = limits.FRAMES,
+    rate: Fraction | None = None,
 ) -> Shot:
     """For each wanted time the last frame that began at or before it; frames beyond the last one stay
-    unread.
+    unread. rate: of the small grey pictures, where those are wanted.
     """
     times = sample_times(length, span.per_second)[:most]
-    store: ShotFrames | None = None
+    colour = _Colour(times)
+    motion = None if rate is None else _Motion(length, rate)
+    rows: list[_Colour | _Motion] = [colour] if motion is None else [colour, motion]
     current: av.VideoFrame | None = None
-    written = 0
     for began, frame in shown:
-        while current is not None and written < len(times) and times[written] < began:
-            store = _put(store, current, written, len(times))
-            written += 1
-        if written >= len(times):
+        if current is not None:
+            for row in rows:
+                row.show(current, began)
+        if all(row.full for row in rows):
             break
         current = frame
-    while current is not None and written < len(times):
-        store = _put(store, current, written, len(times))
-        written += 1
-    if store is None:
+        span.tell(min(1.0, max(0.0, float(began / length))))
+    if current is not None:
+        for row in rows:
+            row.show(current, None)
+    if colour.store is None:
         raise BadInput(f"No picture could be decoded from {name}; convert it and try again.")
-    return Shot(frames=store.frames, times_s=np.array([float(t) for t in times]), duration_s=length)
+    return Shot(
+        frames=colour.store.frames,
+        times_s=np.array([float(time) for time in times]),
+        duration_s=length,
+        motion=None if motion is None or motion.store is None else motion.store.grey,
+        motion_rate=Fraction(24) if motion is None or motion.store is None else motion.store.plan.rate,
+    )
 
 
-def _put(store: ShotFrames | None, frame: av.VideoFrame, index: int, count: int) -> ShotFrames:
-    pixels = _upright(frame)
-    if store is None:
-        store = ShotFrames(count, *model_size(pixels.shape[0], pixels.shape[1]))
-    store.put(index, pixels)
-    return store
+class _Colour:
+    """The pictures that models look at. ``store`` is made with the first, whose size it has."""
+
+    def __init__(self, times: list[Fraction]) -> None:
+        self._times, self._next = times, 0
+        self.store: ShotFrames | None = None
+
+    @property
+    def full(self) -> bool:
+        return self._next >= len(self._times)
+
+    def show(self, frame: av.VideoFrame, until: Fraction | None) -> None:
+        """``frame`` is on screen until that time, None: to the end."""
+        while not self.full and (until is None or self._times[self._next] < until):
+            pixels = _upright(frame)
+            if self.store is None:
+                self.store = ShotFrames(len(self._times), *model_size(*pixels.shape[:2]))
+            self.store.put(self._next, pixels)
+            self._next += 1
+
+
+class _Motion:
+    """Small grey pictures, ``rate`` a second, each of the frame that is on screen in the middle of its time.
+
+    The middle, since the times in a file are rounded: at its very beginning the frame before might be meant.
+    """
+
+    def __init__(self, length: Fraction, rate: Fraction) -> None:
+        self._frames, self._rate, self._next = max(1, int(length * rate)), rate, 0
+        self.store: MotionFrames | None = None
+
+    @property
+    def full(self) -> bool:
+        return self.store is not None and self._next >= self.store.plan.count
+
+    def show(self, frame: av.VideoFrame, until: Fraction | None) -> None:
+        """``frame`` is on screen until that time, None: to the end."""
+        turned = frame.rotation % 180 != 0
+        if self.store is None:
+            height, width = (frame.width, frame.height) if turned else (frame.height, frame.width)
+            self.store = MotionFrames(plan_motion(self._frames, self._rate, height, width))
+        plan, grey = self.store.plan, None
+        while not self.full and (until is None or (self._next + Fraction(1, 2)) / plan.rate < until):
+            if grey is None:
+                high, wide = reversed(plan.size) if turned else plan.size
+                small = frame.reformat(wide, high, "gray", interpolation="AREA")
+                grey = np.rot90(small.to_ndarray(), k=(frame.rotation // 90) % 4)
+            self.store.grey[self._next] = grey
+            self._next += 1
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:

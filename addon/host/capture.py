@@ -4,7 +4,8 @@
 The routes: ``camera`` draws the scene camera off screen (capture_offscreen), ``sequencer`` shows what the
 sequencer shows (capture_sequencer), ``rendered`` reads the output path (capture_files), ``render`` renders
 small pictures (capture_render). All of them take whole frames, and each picture carries the exact time of
-its frame.
+its frame. Where hits are to be found in the picture, every frame is taken, once, and kept small and grey as
+well.
 
 No object of Blender's is kept between two ticks. Whatever ends a capture (the last frame, the user, an
 error, a deleted scene, another file), the user gets frame, camera, unkeyed poses and view back; render
@@ -15,14 +16,14 @@ scene.
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import bpy
 import numpy as np
 
 from ..frames import SHORT_SIDE, ShotFrames, model_size, most_frames
+from ..motion import MotionFrames, plan_motion
 from ..timeline import FrameRange, Moment, Rate, moments, sample_times
 from ..wire import limits
 from ..wire.errors import BadInput, Cancelled, FootfallError
@@ -32,6 +33,7 @@ from .capture_state import UserState, find_scene, require_scene
 from .override import NotAlone
 
 ROUTES = ("auto", "camera", "sequencer", "rendered", "render")
+MOTIONS = ("never", "footage", "always")  # footage: where the route is the sequencer
 PER_SECOND = {"draft": 2.0, "good": 4.0, "best": 8.0}  # pictures a second by quality
 
 _ON_SAVE, _ON_LOAD = bpy.app.handlers.save_pre, bpy.app.handlers.load_pre
@@ -44,7 +46,7 @@ class CaptureOptions:
     ``scene``: name; ``start``, ``end``: frames, both included (None: the scene's own range, or its preview
     range if that is switched on); ``per_second``: pictures a second; ``side``: pixels of the short side;
     ``shading``: auto, solid or material (route ``camera``); ``engine``: auto, workbench or cycles, and
-    ``samples`` (renders).
+    ``samples`` (renders); ``motion``: when small grey pictures of every frame are taken too: one of MOTIONS.
     """
 
     scene: str = ""
@@ -56,6 +58,7 @@ class CaptureOptions:
     shading: str = "auto"
     engine: str = "auto"
     samples: int = 1
+    motion: str = "never"
 
 
 class Choice(NamedTuple):
@@ -157,7 +160,11 @@ class Capture:
         if options.route == "auto":
             self.route, self.reason = choose_route(scene, self.span, window=not bpy.app.background)
         self._uid, self._name = scene.session_uid, scene.name
-        self._moments = self._plan(scene, options)
+        plan = self._plan(scene, options)
+        self.times = tuple(moment.time_s for moment in plan)  # of the pictures, from the start of the shot
+        self._places = {moment.frame: place for place, moment in enumerate(plan)}
+        self.motion = self._plan_motion(scene, options)
+        self._moments = plan if self.motion is None else self._every(self.motion.plan.step)
         self._done = 0
         self._end: FootfallError | None = None
         self._states: tuple[UserState, ...] = ()
@@ -167,7 +174,7 @@ class Capture:
             found = (find_scene(uid) for uid in self._source.disturbed)
             self._states = tuple(UserState.remember(one) for one in found if one is not None)
             self._placed = (scene.frame_current, scene.frame_subframe)
-            self._frames = ShotFrames(len(self._moments), *self._source.size)
+            self._frames = ShotFrames(len(plan), *self._source.size)
             needed = FrameRange(self.span.start, self._moments[-1].frame)
             self._to_play = list(frames_to_play(scene, needed)) if self._states else []
             self._played = 0
@@ -181,15 +188,23 @@ class Capture:
         times = sample_times(self.duration_s, options.per_second, most_frames(*size))
         return moments(times, self.span, self.rate, step=step)
 
+    def _plan_motion(self, scene: bpy.types.Scene, options: CaptureOptions) -> MotionFrames | None:
+        if options.motion == "never" or (options.motion == "footage" and self.route != "sequencer"):
+            return None
+        step = scene.frame_step if self.route == "rendered" else 1
+        taken = len(range(self.span.start, self.span.end + 1, step))
+        plan = plan_motion(taken, self.rate.per_second / step, *capture_render.display_size(scene))
+        return MotionFrames(replace(plan, step=plan.step * step))
+
+    def _every(self, step: int) -> list[Moment]:
+        """Every ``step``-th frame, and those whose pictures are wanted."""
+        frames = {*range(self.span.start, self.span.end + 1, step), *self._places}
+        return [Moment(frame, self.span.time_s(frame, self.rate)) for frame in sorted(frames)]
+
     @property
     def progress(self) -> float:
         """0 to 1; playing a frame of physics counts as much as a picture."""
         return (self._played + self._done) / (len(self._to_play) + len(self._moments))
-
-    @property
-    def times(self) -> tuple[Fraction, ...]:
-        """The exact times of all pictures, seconds from the start of the shot."""
-        return tuple(moment.time_s for moment in self._moments)
 
     def step(self) -> bool:
         """Take one picture, or play one frame of unbaked physics; False once all pictures are there.
@@ -215,9 +230,18 @@ class Capture:
         else:
             moment = self._moments[self._done]
             pixels = self._source.picture(scene, moment)
-            self._frames.put(self._done, pixels, bottom_up=self._source.bottom_up)
+            self._keep(moment, pixels)
             self._done += 1
         self._placed = (scene.frame_current, scene.frame_subframe)
+
+    def _keep(self, moment: Moment, pixels: np.ndarray) -> None:
+        place = self._places.get(moment.frame)
+        if place is not None:
+            self._frames.put(place, pixels, bottom_up=self._source.bottom_up)
+        if self.motion is not None:
+            number, rest = divmod(moment.frame - self.span.start, self.motion.plan.step)
+            if not rest:
+                self.motion.put(number, pixels, bottom_up=self._source.bottom_up)
 
     def _notice_user(self, scene: bpy.types.Scene) -> None:
         """Where the user has moved to another frame meanwhile, that is the one to give back."""
@@ -226,7 +250,9 @@ class Capture:
             self._states = tuple(own if state.scene_uid == self._uid else state for state in self._states)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
-        """(frames: (T, H, W, 3) uint8 sRGB, times_s: (T,) float64), once ``step`` has returned False."""
+        """(frames: (T, H, W, 3) uint8 sRGB, times_s: (T,) float64), once ``step`` has returned False; then
+        ``motion`` is whole too.
+        """
         if self._done < len(self._moments):
             raise self._end or BadInput("Not all pictures of the shot are taken yet.")
         self._close(Cancelled())

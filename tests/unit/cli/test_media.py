@@ -10,7 +10,9 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from footfall.addon.options import Parser
 from footfall.addon.wire.errors import BadInput
+from footfall.cli import generate
 from footfall.cli.media import Span, read_shot
 from footfall.cli.mux import mux_film, mux_pictures
 
@@ -22,11 +24,15 @@ def grey(level: int) -> np.ndarray:
 
 
 def write_film(
-    path: Path, times: list[Fraction], levels: list[int], base: Fraction = Fraction(1, 90_000)
+    path: Path,
+    times: list[Fraction],
+    levels: list[int],
+    base: Fraction = Fraction(1, 90_000),
+    rate: Fraction = Fraction(25),
 ) -> None:
     """A film whose frames begin at ``times``, each of one grey level; variable rates are just odd times."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
+        stream = container.add_stream("ffv1", rate=rate)
         stream.width = stream.height = SIZE
         stream.pix_fmt = "bgr0"
         stream.codec_context.time_base = base
@@ -131,3 +137,64 @@ def test_pictures_become_a_film(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "out.mp4")) as container:
         levels = [float(f.to_ndarray(format="rgb24").mean()) for f in container.decode(video=0)]
     assert levels == pytest.approx(levels_in, abs=3)
+
+
+def test_small_grey_pictures_of_every_frame(tmp_path: Path) -> None:
+    levels = [(7 * index) % 250 for index in range(60)]
+    fps = Fraction(30000, 1001)
+    times = [Fraction(round(1000 * index / fps), 1000) for index in range(60)]
+    write_film(tmp_path / "film.mkv", times, levels, rate=fps)
+    shot = read_shot(tmp_path / "film.mkv", Span(per_second=2.0, motion=True))
+    assert shot.motion is not None
+    assert shot.motion_rate == pytest.approx(fps, abs=0.01)
+    assert len(shot.frames) < len(shot.motion)
+    assert [int(level) for level in shot.motion[:58, 20, 20]] == pytest.approx(levels[:58], abs=2)
+    assert read_shot(tmp_path / "film.mkv", Span()).motion is None
+
+
+def test_a_rate_that_varies_is_made_even(tmp_path: Path) -> None:
+    times = [Fraction(n, 20) for n in range(20)] + [1 + Fraction(n, 40) for n in range(40)]
+    levels = [4 * n for n in range(60)]
+    write_film(tmp_path / "film.mkv", times, levels)
+    shot = read_shot(tmp_path / "film.mkv", Span(motion=True))
+    assert shot.motion is not None
+    for number, picture in enumerate(shot.motion):
+        middle = float((number + Fraction(1, 2)) / shot.motion_rate)
+        assert int(picture[0, 0]) == pytest.approx(shown_at(times, levels, middle), abs=2)
+
+
+def test_a_part_and_a_folder_have_their_grey_pictures(tmp_path: Path) -> None:
+    for number in range(24):
+        write_picture(tmp_path / f"frame_{number:03}.png", 10 * number)
+    told: list[float] = []
+    span = Span(
+        start_s=Fraction(1, 2), end_s=Fraction(3, 2), folder_fps=Fraction(12), motion=True, tell=told.append
+    )
+    shot = read_shot(tmp_path, span)
+    assert shot.motion is not None
+    assert shot.motion_rate == 12
+    assert [int(level) for level in shot.motion[:, 5, 5]] == pytest.approx(
+        [10 * n for n in range(6, 18)], abs=3
+    )
+    assert told == sorted(told)
+
+
+@pytest.mark.parametrize(
+    ("words", "looks"),
+    [
+        ("", False),
+        ("--layers bed,spots", True),
+        ("--events pixels", True),
+        ("--in-sync", True),
+        ("--layers spots --events hits.json", False),
+    ],
+)
+def test_hits_are_looked_for_where_they_are_wanted(tmp_path: Path, words: str, looks: bool) -> None:
+    parser = Parser()
+    generate.add_parser(parser.add_subparsers())
+    film = tmp_path / "film.mkv"
+    options = parser.parse_args(["generate", str(film), *words.split()])
+    assert generate._looks_for_hits(options) is looks
+    options = parser.parse_args(["generate", str(film), "--events", "markers"])
+    with pytest.raises(BadInput, match=r"--events markers needs a \.blend"):
+        generate._looks_for_hits(options)
