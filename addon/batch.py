@@ -15,7 +15,7 @@ from .journal import RENEW_S, Claim, Journal, Made, Taken
 from .shot_list import Shot
 from .wire.errors import FootfallError, WorkerDied
 
-WAITING, TAKEN, WORKING, PLACING = "waiting", "taken", "working", "placing"
+WAITING, CLAIMING, TAKEN, WORKING, PLACING = "waiting", "claiming", "taken", "working", "placing"
 DONE, UNCHANGED, FAILED, CANCELLED = "done", "unchanged", "failed", "cancelled"
 ENDED = frozenset({DONE, UNCHANGED, FAILED, CANCELLED})
 
@@ -88,6 +88,9 @@ class Hands(Protocol):
         Raises FootfallError.
         """
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Do ``work``, which waits for a disk, on another thread, or at once; in the order of calls."""
+
     def outcome(self, job_id: str) -> Outcome: ...
 
     def cancel(self, job_id: str) -> None: ...
@@ -125,6 +128,9 @@ class Batch:
     _began: float = 0.0
     _renewed: float = 0.0
     _look_again: float = 0.0
+    _answers: list[tuple[Entry, Claim | Made | Taken]] = field(default_factory=list)
+    _troubles: list[FootfallError] = field(default_factory=list)
+    _pending: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._began = self._renewed = self.clock()
@@ -138,18 +144,20 @@ class Batch:
     @property
     def over(self) -> bool:
         """Whether nothing is left to be done."""
-        return all(entry.ended for entry in self.entries)
+        return not self._pending and not self._troubles and all(entry.ended for entry in self.entries)
 
     @property
     def busy(self) -> list[Entry]:
         """The entries that are in the works."""
-        return [entry for entry in self.entries if entry.state in (WORKING, PLACING)]
+        return [entry for entry in self.entries if entry.state in (CLAIMING, WORKING, PLACING)]
 
     def step(self) -> bool:
         """Do a little; whether anything has changed. Raises SaveError when the journal is out of reach."""
-        changed = False
+        if self._troubles:
+            raise self._troubles.pop()
+        changed = self._take_answers()
         for entry in self.busy:
-            changed |= self._follow(entry)
+            changed |= entry.state != CLAIMING and self._follow(entry)
         if self.stopped:
             for entry in self.entries:
                 if entry.state in (WAITING, TAKEN):
@@ -168,7 +176,8 @@ class Batch:
         """Begin nothing more, and cancel what is in the works; ``step`` until ``over``."""
         self.stopped = True
         for entry in self.busy:
-            self.hands.cancel(entry.job_id)
+            if entry.state != CLAIMING:
+                self.hands.cancel(entry.job_id)
 
     def progress(self) -> Progress:
         """How far it is."""
@@ -202,33 +211,64 @@ class Batch:
         if wish.problem is not None:
             self._fail(entry, wish.problem)
             return
-        redo = self.which in (AGAIN, CHANGED) and not entry.code
-        found = self.journal.claim(self.file, wish.shot.key, wish.asked, again=redo)
+        entry.sentence, entry.began = "", self.clock()
+        self._ask(entry, again=self.which in (AGAIN, CHANGED) and not entry.code)
+
+    def _ask(self, entry: Entry, *, again: bool) -> None:
+        """Claim a shot; ``_take_answers`` goes on when the journal has answered."""
+        entry.state = CLAIMING
+        key, asked = entry.wish.shot.key, entry.wish.asked
+        self._write(
+            lambda: self._answers.append((entry, self.journal.claim(self.file, key, asked, again=again)))
+        )
+
+    def _write(self, work: Callable[[], None]) -> None:
+        """Have something written into the journal; ``step`` raises what goes wrong."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except FootfallError as error:
+                self._troubles.append(error)
+            finally:
+                self._pending.remove(guarded)
+
+        self._pending.append(guarded)
+        self.hands.later(guarded)
+
+    def _take_answers(self) -> bool:
+        changed = False
+        while self._answers:
+            entry, found = self._answers.pop(0)
+            changed = True
+            try:
+                self._answer(entry, found)
+            except FootfallError as error:
+                self._fail(entry, error)
+        return changed
+
+    def _answer(self, entry: Entry, found: Claim | Made | Taken) -> None:
         if isinstance(found, Taken):
             entry.state = TAKEN
             entry.sentence = f"Another Blender ({found.who}) is making this shot; its sound will be used."
             self.entries.remove(entry)  # behind the others, so that each is asked about in turn
             self.entries.append(entry)
-            return
-        entry.sentence, entry.began = "", self.clock()
-        try:
-            if isinstance(found, Made):
-                self._use(entry, found)
-            else:
-                entry.claim = found
-                self._make(entry, found)
-        except FootfallError as error:
-            self._fail(entry, error)
+        elif self.stopped:
+            entry.state = CANCELLED
+            if isinstance(found, Claim):
+                self._write(lambda: self.journal.release(found))
+        elif isinstance(found, Claim):
+            entry.claim = found
+            self._make(entry, found)
+        else:
+            self._use(entry, found)
 
     def _use(self, entry: Entry, made: Made) -> None:
         job_id = self.hands.place(entry, made)
-        if job_id is not None:
-            entry.job_id, entry.state, entry.kept = job_id, PLACING, True
+        if job_id is None:  # its files are gone
+            self._ask(entry, again=True)
             return
-        found = self.journal.claim(self.file, entry.wish.shot.key, entry.wish.asked, again=True)
-        if isinstance(found, Claim):  # its files are gone
-            entry.claim = found
-            self._make(entry, found)
+        entry.job_id, entry.state, entry.kept = job_id, PLACING, True
 
     def _make(self, entry: Entry, claim: Claim) -> None:
         if claim.leftovers:
@@ -260,15 +300,16 @@ class Batch:
 
     def _end(self, entry: Entry, state: str) -> None:
         if state == UNCHANGED and entry.claim is not None:
-            self.journal.release(entry.claim)
-            before = entry.claim.before
-            entry.claim = None
+            claim, entry.claim = entry.claim, None
+            self._write(lambda: self.journal.release(claim))
+            before = claim.before
             job_id = None if before is None else self.hands.place(entry, before)
             if job_id is not None:  # its strips may have been taken away
                 entry.job_id, entry.state, entry.kept = job_id, PLACING, True
                 return
         if state == CANCELLED and entry.claim is not None:
-            self.journal.release(entry.claim)
+            given_up = entry.claim
+            self._write(lambda: self.journal.release(given_up))
         elif state == DONE and entry.claim is not None:
             entry.took_s = self.clock() - entry.began
         entry.state, entry.claim = state, None
@@ -277,7 +318,8 @@ class Batch:
         entry.state, entry.sentence, entry.code = FAILED, error.sentence, code or error.code
         if entry.claim is not None:
             claim, entry.claim = entry.claim, None
-            self.journal.fail(claim, entry.code, entry.sentence)
+            code, sentence = entry.code, entry.sentence
+            self._write(lambda: self.journal.fail(claim, code, sentence))
         if entry.code in HOPELESS:
             self.stop()
 
@@ -285,4 +327,4 @@ class Batch:
         claims = [entry.claim for entry in self.busy if entry.claim is not None]
         if claims and self.clock() - self._renewed > RENEW_S:
             self._renewed = self.clock()
-            self.journal.renew(claims)
+            self._write(lambda: self.journal.renew(claims))

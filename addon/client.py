@@ -103,6 +103,13 @@ class JobClient:
         else:
             self._events.put(CancelReply(job_id=job_id, outcome="unknown"))
 
+    def call(self, work: Callable[[], None]) -> None:
+        """Have ``work`` done on the client's thread, soon: what waits for a disk. It must not raise.
+
+        Raises WorkerError after ``close``.
+        """
+        self._io.command("call", work)
+
     def drain(self, limit: int = 64) -> list[Report]:
         """The oldest events, at most ``limit``; empty when nothing happened."""
         return self._events.take(limit)
@@ -272,6 +279,8 @@ class _IoThread:
             self._conductor.jobs.submit(*arguments)
         elif name == "cancel":
             self._conductor.jobs.cancel(arguments[0], now)
+        elif name == "call":
+            arguments[0]()
         else:
             self._launch = arguments[0] or self._launch
             if self._zmq is not None:  # without it, only a restart of Blender helps

@@ -14,6 +14,7 @@ be shared between computers, and folders with shots often are.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -32,6 +33,7 @@ NAME = "journal.db"
 SCHEMA = 1
 LEASE_S = 300.0  # longer than one picture takes to render
 RENEW_S = 20.0
+_PACED = 50  # shots that tell how long the next ones will take
 BUSY_S = 5.0  # how long another Blender may hold the file for one entry
 
 _TABLES = """
@@ -228,6 +230,22 @@ class Journal:
         with self._look() as database:
             rows = database.execute("SELECT shot, code, sentence FROM failed WHERE file=?", (file,))
             return {row[0]: Failure(shot=row[0], code=row[1], sentence=row[2]) for row in rows}
+
+    def pace(self) -> float:
+        """Seconds of work for a second of shot, as the last ones went; 0 when there were none.
+
+        Shots overlap, so the time from one's end to the next one's counts, while it is no pause.
+        """
+        with self._look() as database:
+            rows = database.execute(
+                "SELECT at, took_s, length_s FROM made ORDER BY id DESC LIMIT ?", (_PACED,)
+            ).fetchall()
+        spent = [
+            (min(took_s, max(0.0, at - before)), length_s)
+            for (at, took_s, length_s), (before, _, _) in itertools.pairwise(rows)
+        ] or [(took_s, length_s) for _, took_s, length_s in rows]
+        length_s = sum(length for _, length in spent)
+        return sum(took for took, _ in spent) / length_s if length_s else 0.0
 
     # The file ------------------------------------------------------------------------------------------
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from .. import batch_jobs, folders, journal, options, save
+from .. import batch_jobs, journal, options
 from ..batch import DONE, FAILED, ONLY_FAILED, Batch, Entry
 from ..batch_jobs import FileJob
 from ..shot_list import Shot
 from ..wire.errors import BY_CODE, BadInput, Cancelled, FootfallError
 from . import batch_export, live, pump, shot_find
-from .batch_hands import SessionHands
+from .batch_hands import SessionHands, journal_folder
 
 if TYPE_CHECKING:
     from .session import Session
@@ -234,15 +234,6 @@ def shot_report(entry: Entry) -> dict[str, Any]:
         "code": entry.code if entry.state == FAILED else "",
         "error": entry.sentence if entry.state == FAILED else "",
     }
-
-
-def journal_folder(session: Session, blend: Path) -> Path:
-    """Where the sound of ``blend`` goes, and its journal with it. Raises SaveError."""
-    chosen = session.output_folder
-    target = save.choose_folder(
-        str(blend), str(chosen) if chosen else "", folders.data_folder() / save.FALLBACK
-    )
-    return target.folder
 
 
 def open_file(path: Path) -> None:

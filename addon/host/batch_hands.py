@@ -8,18 +8,18 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import folders, shot_list, stored_text
+from .. import folders, save, shot_list, stored_text
 from ..batch import CANCELLED, DONE, FAILED, PLACING, UNCHANGED, WORKING, Entry, Outcome
 from ..jobs import CANCELLED as JOB_CANCELLED
 from ..jobs import DONE as JOB_DONE
 from ..jobs import FAILED as JOB_FAILED
 from ..jobs import NOT_PLACED, PLACED, Job
 from ..journal import Claim, Journal, Made
-from ..save import FALLBACK, JOB_DIGITS
 from ..wire.errors import SaveError
-from . import sequencer
+from . import sequencer, texts
 
 if TYPE_CHECKING:
     from ..delivery import Stored
@@ -37,7 +37,7 @@ class Watch:
     def __init__(self, journal: Journal, entry: Entry, look: str, clock: Callable[[], float], seen: Drawn):
         assert entry.claim is not None
         self.job_id = entry.claim.job_id  # files are named by it, so those of a try that died can be found
-        self.shot_key = entry.wish.shot.key
+        self.shot_key, self.label = entry.wish.shot.key, texts.clean(entry.wish.shot.name, 40)
         self.before = entry.claim.before
         self.entered = False
         self.quieted = False
@@ -89,6 +89,14 @@ class SessionHands:
         stored = stored_text.read(made.stored, self._journal.path.parent)
         return None if stored is None else self._session.adopt(entry.wish.order, stored)
 
+    def later(self, work: Callable[[], None]) -> None:
+        """On the client's thread, once there is one: a disk may take longer than a redraw may wait."""
+        client = self._session.client
+        if client is None:
+            work()
+        else:
+            client.call(work)
+
     def cancel(self, job_id: str) -> None:
         self._session.cancel(job_id)
 
@@ -139,9 +147,9 @@ class SessionHands:
 
     def sweep(self, claim: Claim) -> None:
         """Tries that died may have written some of their files; nobody knows these, so they go."""
-        places = (self._journal.path.parent, folders.data_folder() / FALLBACK)
+        places = (self._journal.path.parent, folders.data_folder() / save.FALLBACK)
         for job_id, folder in itertools.product(claim.leftovers, places):
-            for path in folder.glob(f"{job_id[:JOB_DIGITS]}-take*.wav"):
+            for path in folder.glob(f"{job_id[: save.JOB_DIGITS]}-take*.wav"):
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:
@@ -158,3 +166,12 @@ def remove_files(stored: Stored) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s could not be removed: %s", path, error)
+
+
+def journal_folder(session: Session, blend: Path) -> Path:
+    """Where the sound of ``blend`` goes, and its journal with it. Raises SaveError."""
+    chosen = session.output_folder
+    target = save.choose_folder(
+        str(blend), str(chosen) if chosen else "", folders.data_folder() / save.FALLBACK
+    )
+    return target.folder

@@ -82,11 +82,20 @@ def step(session: Session) -> float:
     changed |= _take_in(session, began)
     if not handlers.blocked() and not _elsewhere(session) and time.perf_counter() - began < BUDGET_S:
         changed |= placing_jobs.step(session)
+    changed |= _turn_batch(session)
     _tell(session)
     if changed:
         session.last_event = session.clock()
         redraw()
     return _pause(session)
+
+
+def _turn_batch(session: Session) -> bool:
+    if session.batch is None:
+        return False
+    from . import shot_batch
+
+    return shot_batch.step(session)
 
 
 def _elsewhere(session: Session) -> bool:

@@ -23,6 +23,10 @@ from . import (
     panels,
     preferences,
     properties,
+    shot_operators,
+    shot_panel,
+    shot_pictures,
+    shot_properties,
     take_asks,
     take_keys,
     take_operators,
@@ -40,6 +44,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(hit_list, hit_operators, hit_rows, hit_overlay),
     *(take_asks, take_operators, take_keys, take_panel),
     panels,
+    *(shot_properties, shot_pictures, shot_operators, shot_panel),
     commands,
 )
 

@@ -77,6 +77,7 @@ class Session:
         self.works: dict[str, Work] = {}
         self.status = WorkerStatus()
         self.capture: Any = None  # the running capture, see capturing.py
+        self.batch: Any = None  # shot_batch.Running, the last one
         self.placing: Any = None  # placing.Placing of the job whose strips are being added
         self.status_text: str | None = None  # what the status bar says on our behalf
         self.file_id = uuid.uuid4().hex
@@ -153,8 +154,9 @@ class Session:
         """
         self.warm_up()
         job_id = uuid.uuid4().hex if watch is None else watch.job_id
+        label = order.label if watch is None else watch.label
         self.table.add(
-            job_id, self.clock(), order.label, {"scene": order.scene_name, "file_id": order.file_id}
+            job_id, self.clock(), label, {"scene": order.scene_name, "file_id": order.file_id}
         )
         self.works[job_id] = Work(order=order, request=request, started=self.clock(), watch=watch)
         self._forget()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class FakeHands:
         self.looks: dict[str, str] = {}
         self.gone: set[str] = set()
         self.refuse: Exception | None = None
+        self.waiting: list[Callable[[], None]] = []
         self.most = 0
 
     def make(self, entry: Entry, look: str) -> str:
@@ -73,6 +75,14 @@ class FakeHands:
         left = self.jobs[job_id]
         return left.pop(0) if len(left) > 1 else left[0]
 
+    def later(self, work: Callable[[], None]) -> None:
+        self.waiting.append(work)
+
+    def work_off(self) -> None:
+        """Do what waits for another thread."""
+        while self.waiting:
+            self.waiting.pop(0)()
+
     def cancel(self, job_id: str) -> None:
         self.log.append(("cancel", job_id))
         self.jobs[job_id] = [Outcome(state="cancelled")]
@@ -100,10 +110,16 @@ def begin(journal: Journal, hands: FakeHands, wishes: list[Wish], **more: Any) -
     return Batch(file=FILE, wishes=wishes, journal=journal, hands=hands, clock=Clock(), **more)
 
 
+def tick(batch: Batch) -> None:
+    """A step, what it wants to be done on another thread, and what comes of that."""
+    batch.step()
+    batch.hands.work_off()  # type: ignore[attr-defined]
+
+
 def turn(batch: Batch, steps: int = 300) -> dict[str, str]:
     """Until it is over; the state of each shot by its name."""
     for _ in range(steps):
-        batch.step()
+        tick(batch)
         batch.clock.now += 0.5  # type: ignore[attr-defined]
         batch.hands.most = max(batch.hands.most, len(batch.busy))  # type: ignore[attr-defined]
         if batch.over:
@@ -173,7 +189,7 @@ def test_stopped_it_goes_on_where_it_was(journal: Journal, hands: FakeHands) -> 
     hands.scripts["sh2"] = [Outcome(state="working")]
     first = begin(journal, hands, wishes)
     for _ in range(10):
-        first.step()
+        tick(first)
     first.stop()
     states = turn(first)
     assert states["sh2"] == "cancelled"
@@ -193,7 +209,8 @@ def test_what_died_is_swept_and_in_the_end_left_out(tmp_path: Path) -> None:
         hands = FakeHands(journal)
         hands.scripts["a"] = [Outcome(state="working")]
         batch = begin(journal, hands, [wish("a")])
-        batch.step()
+        tick(batch)
+        tick(batch)
         assert (("sweep", "a") in hands.log) == (number > 0)
         now[0] += 2 * LEASE_S
     assert batch.entries[0].state == "failed"
@@ -220,9 +237,11 @@ def test_shots_of_another_blender_are_waited_for_and_used(tmp_path: Path) -> Non
 
 
 def test_a_shot_that_was_taken_over_is_used_as_the_other_made_it(journal: Journal, hands: FakeHands) -> None:
-    hands.scripts["a"] = [Outcome(state="elsewhere", code="save", sentence="Another Blender has made it.")]
+    elsewhere = Outcome(state="elsewhere", code="save", sentence="Another Blender has made it.")
+    hands.scripts["a"] = [Outcome(state="working"), elsewhere]
     batch = begin(journal, hands, [wish("a")])
-    batch.step()
+    tick(batch)
+    tick(batch)
     claim = batch.entries[0].claim
     assert claim is not None
     journal.finish(claim, asked="x", look="", stored="a", took_s=1, length_s=2)
@@ -246,7 +265,8 @@ def test_a_journal_out_of_reach_is_told(tmp_path: Path) -> None:
     (tmp_path / "share").mkdir()
     journal = Journal(tmp_path / "share" / "journal.db")
     batch = begin(journal, FakeHands(journal), [wish("a")])
-    batch.step()
+    tick(batch)
+    tick(batch)
     (tmp_path / "share").rename(tmp_path / "gone")
     with pytest.raises(SaveError, match="cannot be reached"):
         turn(begin(journal, FakeHands(journal), [wish("b")]))
@@ -257,7 +277,7 @@ def test_how_long_it_will_take(journal: Journal, hands: FakeHands) -> None:
     assert batch.progress().left_s == pytest.approx(3.0 * 12.0)  # as it was the last time
     hands.scripts = {name: [Outcome(state="working")] for name in NAMES[3:]}
     for _ in range(12):
-        batch.step()
+        tick(batch)
         batch.clock.now += 1.0  # type: ignore[attr-defined]
     progress = batch.progress()
     assert progress.ended == 3
