@@ -10,6 +10,7 @@ import bpy
 from ..jobs import CAPTURING
 from ..wire.errors import BadInput, FootfallError
 from . import texts
+from .orders import wants_hits
 
 if TYPE_CHECKING:
     from .capture import Capture
@@ -121,32 +122,38 @@ def _continue(session: Session, running: Running) -> bool:
 
 
 def _reads(order: Order) -> bool:
-    """Where spots are wanted and nobody has said where the hits are, the scene's motion tells."""
-    return order.hits == "scene" and "events" not in order.settings and "spots" in order.settings["layers"]
+    """Where hits are wanted and nobody has said where they are, the scene's motion tells."""
+    return order.hits == "scene" and "events" not in order.settings and wants_hits(order.settings)
 
 
 def _reading(session: Session, running: Running) -> Reading:
     from .tracks import Reading
 
     order = session.works[running.job_id].order
-    return Reading(_scene(order.scene_name, order.scene_uid), order.span, order.rate)
+    scene = _scene(order.scene_name, order.scene_uid)
+    return Reading(scene, order.span, order.rate, off_camera=order.off_screen, hidden=order.hidden)
 
 
 def _request(session: Session, running: Running, frames: Any, times_s: Any) -> Any:
+    from ..hit_list import strong
     from ..hits.merge import with_markers
     from ..timeline import wire_seconds
+    from ..wire.limits import CUTS
     from ..wire.messages import FoleyRequest
     from . import events
+    from .track_view import cut_frames
 
     work = session.works[running.job_id]
     order = work.order
     settings = dict(order.settings)
-    if "events" not in settings and "spots" in settings["layers"]:
-        scene = _scene(order.scene_name, order.scene_uid)
-        settings["events"] = events.read(scene, order.span, order.rate)
-        if running.hits:
-            frame_s = order.rate.seconds(1)
-            settings["events"] = with_markers(running.hits, settings["events"], frame_s)
+    scene = _scene(order.scene_name, order.scene_uid)
+    if "events" not in settings and wants_hits(settings):
+        marked = events.read(scene, order.span, order.rate)
+        found = with_markers(running.hits or (), marked, order.rate.seconds(1))
+        settings["events"] = strong(found, settings.get("least_strength", 0.0))
+    if settings.get("hard_cuts") and running.capture.route != "sequencer":
+        cuts = cut_frames(scene, order.span)[:CUTS]
+        settings["cuts"] = tuple(wire_seconds(order.span.time_s(frame, order.rate)) for frame in cuts)
     duration_s = wire_seconds(order.span.duration_s(order.rate))
     return FoleyRequest(frames=frames, times_s=times_s, duration_s=duration_s, **settings)
 

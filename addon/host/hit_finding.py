@@ -7,7 +7,6 @@ list in one undo step. Main thread only.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 WORDS = "Footfall is finding hits   Esc: Cancel"
 MESSAGE = "Find Hits"
-BUDGET_S = 0.035
+BUDGET_S = 0.03  # each tick has Blender draw its windows, which may take longer than to read the scene
 
 
 class Search:
@@ -36,7 +35,7 @@ class Search:
     def __init__(self, order: Order, kind: str) -> None:
         self.scene_uid, self.scene_name, self.file_id = order.scene_uid, order.scene_name, order.file_id
         self.span, self.rate, self.kind = order.span, order.rate, kind
-        self.off_screen = order.off_screen
+        self.off_screen, self.hidden = order.off_screen, order.hidden
         self.job_id = ""
         self.reading: Reading | None = None
         self.progress = 0.0
@@ -128,28 +127,21 @@ def _read_on(session: Session, search: Search) -> bool:
     scene = _scene(search)
     if search.kind == "scene":
         if search.reading is None:
-            search.reading = Reading(scene, search.span, search.rate, off_camera=search.off_screen)
-        if _steps(search.reading):
+            search.reading = Reading(
+                scene, search.span, search.rate, off_camera=search.off_screen, hidden=search.hidden
+            )
+        if search.reading.step(budget_s=BUDGET_S):
             search.progress = search.reading.progress
             search.left.update(session.clock(), search.progress, -1.0)
             return True
     marked = events.read(scene, search.span, search.rate)
     found: Sequence[Event] = marked
+    notes: list[str] = []
     if search.reading is not None:
         session.did = "restore"
         found = _with_markers(search.reading.finish(), marked, search.rate)
-    _end(_keep(scene, found, marked, search.span, search.rate, "scene"))
-    return False
-
-
-def _steps(reading: Reading) -> bool:
-    """One frame, and more while there is time: each tick has Blender draw its windows, which may take longer
-    than to read the scene. Whether there is more to come.
-    """
-    until = time.perf_counter() + BUDGET_S
-    while reading.step():
-        if time.perf_counter() >= until:
-            return True
+        notes = search.reading.notes
+    _end(" ".join([_keep(scene, found, marked, search.span, search.rate, "scene"), *notes]))
     return False
 
 

@@ -69,9 +69,10 @@ def _draw_search(layout: bpy.types.UILayout, scene: Any, chosen: Any, width: int
     from . import hit_finding
 
     layout.prop(chosen, "events")
-    row = layout.row()
-    row.active = chosen.events == "scene"
-    row.prop(chosen, "off_screen")
+    column = layout.column(heading="Also")
+    column.active = chosen.events == "scene"
+    column.prop(chosen, "off_screen")
+    column.prop(chosen, "hidden")
     search = hit_finding.running()
     if search is None:
         layout.operator("footfall.hits_find", icon="VIEWZOOM")
@@ -113,7 +114,9 @@ def _draw_one(layout: bpy.types.UILayout, entry: Any) -> None:
     row = box.row(align=True)
     row.prop(entry, "kind")
     if entry.found:
-        row.operator("footfall.hit_reset", text="", icon="LOOP_BACK")
+        button = row.row(align=True)
+        button.enabled = store.read_one(entry).touched
+        button.operator("footfall.hit_reset", text="", icon="LOOP_BACK")
     box.prop(entry, "words", placeholder="As the picture says")
     row = box.row(align=True)
     row.prop(entry, "frame")

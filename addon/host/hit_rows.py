@@ -93,21 +93,22 @@ def draw_row(layout: bpy.types.UILayout, hit: Any) -> None:
     row.prop(hit, "on", text="", emboss=False, icon="CHECKBOX_HLT" if hit.on else "CHECKBOX_DEHLT")
     row = row.row(align=True)
     row.active = hit.on and hit.strength >= hit.id_data.footfall.least_strength
+    row.label(text="", icon=ICONS[family(hit.kind)])
     time = row.row(align=True)
-    time.ui_units_x = 3.9
-    time.label(text=place(hit), icon=ICONS[family(hit.kind)])
+    time.ui_units_x = 2.2
+    time.label(text=place(hit))
     row.prop(hit, "words", text="", emboss=False, placeholder=texts.clean(hit.kind, 30) or "hit")
     bar = row.row(align=True)
-    bar.ui_units_x = 2.4
-    bar.prop(hit, "strength", text="", slider=True)
+    bar.ui_units_x = 1.6
+    bar.progress(factor=min(max(hit.strength, 0.0), 1.0), text="")
 
 
 def place(hit: Any) -> str:
-    """Where it lies: "123", or "123.45" between two frames."""
-    rest = round(hit.millionths / 10_000)
-    if rest == 100:
+    """Where it lies, to a tenth of a frame: "123", or "123.4" between two."""
+    tenths = round(hit.millionths / 100_000)
+    if tenths == 10:
         return str(hit.frame + 1)
-    return f"{hit.frame}.{rest:02}" if rest else str(hit.frame)
+    return f"{hit.frame}.{tenths}" if tenths else str(hit.frame)
 
 
 class FOOTFALL_MT_hits(bpy.types.Menu):

@@ -26,8 +26,9 @@ class Order:
     """One job to be. ``settings``: the fields of FoleyRequest that do not come from the picture.
 
     ``hits``: where hits are looked for, unless the settings bring them: one of options.HITS;
-    ``off_screen``: those too that the camera does not see;
+    ``off_screen``, ``hidden``: those too that the camera does not see, or of things that are not rendered;
     ``aims``: joining.Aim of strips that get the sound as a new take, none for strips of its own;
+    ``look``: called with the request instead of sending it, where only pictures and hits are wanted;
     ``home``: (name, session_uid) of the scene that the sound goes to, empty for the one that is seen;
     ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see files.py.
     """
@@ -42,7 +43,9 @@ class Order:
     settings: Mapping[str, Any]
     hits: str = "scene"
     off_screen: bool = False
+    hidden: bool = False
     aims: tuple[Any, ...] = ()
+    look: Any = None
     home: tuple[str, int] | tuple[()] = ()
 
     @property
@@ -173,6 +176,7 @@ def make(
         settings=settings,
         hits=hits or chosen.events,
         off_screen=chosen.off_screen,
+        hidden=chosen.hidden,
     )
 
 

@@ -128,7 +128,10 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
         precision=2,
     )
     off_screen: BoolProperty(
-        name="Off Screen Too", description="Find hits that the camera does not see", default=False
+        name="Off Screen", description="Also find hits that the camera does not see", default=False
+    )
+    hidden: BoolProperty(
+        name="Hidden Things", description="Also find hits of things that are not rendered", default=False
     )
     # A ducked bed keeps its dents when a spot is moved or deleted afterwards, so nothing is ducked unasked.
     duck_db: FloatProperty(

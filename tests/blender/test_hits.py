@@ -431,7 +431,7 @@ def test_rows_are_in_order_of_time_and_filtered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "words"), [(12, "12"), (12.5, "12.50"), (12.004, "12"), (12.999, "13"), (-3.75, "-4.25")]
+    ("frame", "words"), [(12, "12"), (12.5, "12.5"), (12.04, "12"), (12.96, "13"), (-3.75, "-4.2")]
 )
 def test_places_as_they_are_read(frame: float, words: str) -> None:
     """A place before frame 0 counts on from its frame, as the fields below the list do."""

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import bpy
+import footfall
 import numpy as np
 import pytest
 from footfall.addon.host import capturing, demo_shot, orders, tracks
@@ -16,6 +17,13 @@ from footfall.addon.wire.messages import Event
 from footfall.tests.blender import scene_truth
 from footfall.tests.blender.scene_truth import HELD_OUT, RATES, WAYS, Truth
 from footfall.tests.blender.traces import changes, snapshot
+
+
+@pytest.fixture
+def enabled() -> Iterator[None]:
+    footfall.register()
+    yield
+    footfall.unregister()
 
 
 def read(scene: bpy.types.Scene) -> tuple[Event, ...]:
@@ -142,6 +150,7 @@ def test_nothing_moves_nothing_sounds() -> None:
     assert read(bpy.context.scene) == ()
 
 
+@pytest.mark.usefixtures("enabled")
 def test_a_job_reads_hits_after_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the order to the request, the marker standing for the hit that it lies on."""
     truth = scene_truth.make("keyed", 6, 24, 1.0)
