@@ -172,7 +172,7 @@ class Takes:
         return replace(self, takes=takes)
 
     def text(self) -> str:
-        """As the JSON that ``read`` reads. Hits that several stories share are written once."""
+        """As the JSON that ``read`` reads. What several stories share is written once."""
         shared: dict[str, Any] = {}
         plain = {
             KEY: self.schema,
@@ -181,7 +181,7 @@ class Takes:
             "at_s": None if self.at_s is None else str(self.at_s),
             "pulls": [list(pull) for pull in self.pulls],
             "takes": [_packed(take, shared) for take in self.takes],
-            "hits": shared,
+            "shared": shared,
         }
         return json.dumps({**self.extra, **plain}, allow_nan=False, separators=(",", ":"))
 
@@ -191,7 +191,7 @@ def read(text: object) -> Takes | None:
     plain = provenance.plain_json(text, MOST_CHARACTERS)
     if plain is None or type(plain.get(KEY)) is not int or plain[KEY] < 1:
         return None
-    shared = _object(plain.get("hits"))
+    shared = _object(plain.get("shared"))
     takes: dict[str, Take] = {}
     for entry in _list(plain.get("takes"))[: 4 * MOST]:
         take = _unpacked(_object(entry), shared)
@@ -210,18 +210,21 @@ def read(text: object) -> Takes | None:
     )
 
 
-_KNOWN = {KEY, "current", "other", "at_s", "pulls", "takes", "hits"}
+_KNOWN = {KEY, "current", "other", "at_s", "pulls", "takes", "shared"}
 _FIELDS = ("id", "path", "parent", "how", "made", "samples", "rate_hz", "starred", "deleted")
 
 
+_SHARED = (("request", "events"), ("shot", "picture"))  # long, and the same in many stories
+
+
 def _packed(take: Take, shared: dict[str, Any]) -> dict[str, Any]:
-    story = _object(provenance.plain_json(take.story, MOST_CHARACTERS))
-    request = _object(story.get("request"))
-    if request.get("events"):
-        hits = request["events"]
-        name = hashlib.sha256(json.dumps(hits).encode()).hexdigest()[:16]
-        shared[name] = hits
-        story = {**story, "request": {**request, "events": name}}
+    story = dict(_object(provenance.plain_json(take.story, MOST_CHARACTERS)))
+    for part, name in _SHARED:
+        long = _object(story.get(part)).get(name)
+        if long:
+            digest = hashlib.sha256(json.dumps(long).encode()).hexdigest()[:16]
+            shared[digest] = long
+            story[part] = {**story[part], name: [digest]}
     return {**take.extra, **{name: getattr(take, name) for name in _FIELDS}, "story": story}
 
 
@@ -230,10 +233,11 @@ def _unpacked(plain: dict[str, Any], shared: dict[str, Any]) -> Take | None:
         return None
     if len(plain["path"]) > MOST_PATH or "\0" in plain["path"]:
         return None
-    story = _object(plain.get("story"))
-    request = _object(story.get("request"))
-    if isinstance(request.get("events"), str):
-        story = {**story, "request": {**request, "events": _list(shared.get(request["events"]))}}
+    story = dict(_object(plain.get("story")))
+    for part, name in _SHARED:
+        digest = _list(_object(story.get(part)).get(name))
+        if len(digest) == 1 and isinstance(digest[0], str):
+            story[part] = {**story[part], name: shared.get(digest[0])}
     parent, how = plain.get("parent"), plain.get("how")
     return Take(
         id=plain["id"],

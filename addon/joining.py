@@ -19,12 +19,13 @@ NEAR_S = Fraction(1, 8)  # a hit that lies further away is another hit
 class Aim:
     """A strip that waits for a new take.
 
-    uuid, name: how it is found again; at_s: where its files begin, in seconds from the start of the shot;
+    uuid, names: how it is found again, several names where it was cut into parts;
+    at_s: where its files begin, in seconds from the start of the shot;
     parent: the take that the new one comes from; how: as in history.py.
     """
 
     uuid: str
-    name: str
+    names: tuple[str, ...]
     layer: str
     at_s: Fraction
     parent: str = ""

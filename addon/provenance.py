@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from .fingerprint import sign
 from .wire import limits
 from .wire.errors import WireError
 from .wire.fields import Incoming
-from .wire.messages import LAYERS, FoleyRequest, Heard, Provenance, Result
+from .wire.messages import LAYERS, Event, FoleyRequest, Heard, Provenance, Result
 
 KEY = "footfall"  # of the custom property, and of the schema's number inside
 SCHEMA = 1
@@ -101,10 +102,13 @@ class Asked:
 
 
 def asked(request: FoleyRequest, shot: Mapping[str, Fact | Fraction] | None = None) -> Asked:
-    """The settings of ``request`` and facts about its shot (fractions become text); holds no array."""
+    """The settings of ``request`` and facts about its shot (fractions become text, its pictures a
+    fingerprint); holds no array.
+    """
     names = [item.name for item in dataclasses.fields(request) if item.name not in _PICTURE]
     left_out = tuple(name for name in names if name == "events" and len(request.events) > EVENTS_KEPT)
     facts = {n: str(v) if isinstance(v, Fraction) else v for n, v in (shot or {}).items()}
+    facts["picture"] = sign(request.frames)
     settings = {name: getattr(request, name) for name in names if name not in left_out}
     return Asked(settings=settings, left_out=left_out, shot=facts)
 
@@ -114,9 +118,8 @@ def story(uuid: str, result: Result, clip: int, index: int, what: Asked) -> Stor
     sound, model = result.clips[clip], result.provenance
     settings, left_out = dict(what.settings), what.left_out
     if sound.layer == "spots" and 0 <= sound.event < len(result.events):
-        settings["events"] = (
-            result.events[sound.event],
-        )  # a hundred spots need not all tell of a hundred hits
+        # A hundred spots need not all tell of a hundred hits.
+        settings["events"] = (result.events[sound.event],)
         left_out = tuple(name for name in left_out if name != "events")
     return Story(
         uuid=uuid,
@@ -159,6 +162,11 @@ def read(text: object) -> Story | None:
         schema=plain[KEY],
         extra={n: v for n, v in plain.items() if n not in _KNOWN and n != KEY},
     )
+
+
+def packed_events(events: tuple[Event, ...]) -> Any:
+    """``events`` as a story keeps them."""
+    return _pack(FoleyRequest, {"events": events})["events"]
 
 
 def plain_json(text: object, most: int) -> dict[str, Any] | None:

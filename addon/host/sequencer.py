@@ -267,6 +267,12 @@ def is_retimed(strip: Any) -> bool:
     return len(getattr(strip, "retiming_keys", ())) > 0
 
 
+def shift(strip: Any, frames: int) -> None:
+    """Move ``strip`` with its trims by ``frames``."""
+    name = "content_start" if hasattr(strip, "content_start") else "frame_start"
+    setattr(strip, name, getattr(strip, name) + frames)
+
+
 def content_end(strip: Any) -> int:
     """First frame after the content of ``strip``, as long as the file was when the strip was made."""
     if hasattr(strip, "content_end"):

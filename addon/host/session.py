@@ -227,15 +227,23 @@ class Session:
         if work.watch is not None and not work.watch.drawn(request):
             self.table.fail(job_id, self.clock(), "unchanged", "Nothing has changed.")
             return
+        order = work.order
+        if order.look is not None:
+            self.table.fail(job_id, self.clock(), "cancelled", "Looked at.")
+            self.remove(job_id)
+            order.look(request)
+            return
         work.request = request
         client = self.need_client()
-        order = work.order
         facts: dict[str, Any] = {
             "scene": order.scene_name,
             "start": order.span.start,
             "end": order.span.end,
             "source": order.source,
             "per_second": order.per_second,
+            "hits": order.hits,
+            "off_screen": order.off_screen,
+            "hidden": order.hidden,
         }
         if work.watch is not None:
             facts["shot"] = work.watch.shot_key

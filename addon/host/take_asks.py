@@ -17,6 +17,8 @@ from .operators import FINISHED, REFUSED, Outcome, refuse, wake
 from .settings import current
 from .take_operators import NONE_SELECTED, active, chosen, scene_of
 
+NOTHING = "No unlocked strip here was made by Footfall."
+
 
 class FOOTFALL_PG_desk(bpy.types.PropertyGroup):
     """What the Takes panel remembers while Blender runs; nothing of it is saved or undone."""
@@ -174,12 +176,50 @@ class FOOTFALL_OT_take_remake(bpy.types.Operator):
         return FINISHED
 
 
+class FOOTFALL_OT_update_changed(bpy.types.Operator):
+    """Look at the shots again and redo only the sounds whose picture or hits have changed.
+    Moved hits move their spots; seeds, words and locked strips stay as they are"""
+
+    bl_idname = "footfall.update_changed"
+    bl_label = "Update Changed"
+    bl_description = (
+        "Look at the shots again and redo only the sounds whose picture or hits have changed.\n"
+        "Moved hits move their spots; seeds, words and locked strips stay as they are"
+    )
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        scene = scene_of(context)
+        why = "" if scene is not None and scene.sequence_editor is not None else "There is no sound yet"
+        if not why and not setup_worker.ready(current()):
+            why = "Set up the worker first"
+        if why:
+            cls.poll_message_set(why)
+        return not why
+
+    def execute(self, context: bpy.types.Context) -> Outcome:
+        from . import update_changed
+
+        session = live.get()
+        try:
+            count = update_changed.start(session, scene_of(context))
+        except FootfallError as error:
+            return refuse(self, error)
+        if not count:
+            self.report({"WARNING"}, next(iter(update_changed.tally.notes), NOTHING))
+            return REFUSED
+        wake(session)
+        return FINISHED
+
+
 CLASSES: tuple[Any, ...] = (
     FOOTFALL_PG_desk,
     FOOTFALL_OT_take_again,
     FOOTFALL_OT_take_more,
     FOOTFALL_OT_take_nudge,
     FOOTFALL_OT_take_remake,
+    FOOTFALL_OT_update_changed,
 )
 
 

@@ -11,11 +11,12 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 from ..history import Take, Takes
 from ..joining import Aim
-from ..options import random_seed
+from ..options import PICTURES_PER_SECOND, SOURCES, random_seed
 from ..provenance import Story
 from ..timeline import FrameRange
 from ..wire.errors import BadInput
@@ -24,9 +25,9 @@ from . import orders, sequencer, take_strips
 
 # Of the request; found anew for each order.
 _OWN = ("duration_s", "layers", "events", "takes", "first_take", "motion_rate")
-_SOURCES = ("auto", "camera", "sequencer", "rendered", "render")
 
 Settings = dict[str, Any]
+Hits = tuple[Event, ...]
 Change = Callable[[Settings], None]
 
 
@@ -78,17 +79,32 @@ def nudged(words: Mapping[str, Any]) -> Change:
 
 
 def place_orders(
-    session: Any, wanted: Iterable[Asking], how: str, change: Change, count: int = 1
+    session: Any,
+    wanted: Iterable[Asking],
+    how: str,
+    change: Change,
+    count: int = 1,
+    hits: Mapping[str, Hits] = MappingProxyType({}),
 ) -> list[orders.Order]:
-    """One order for each group of strips that were made together. Raises BadInput."""
+    """One order for each group of strips that were made together. Raises BadInput.
+
+    ``hits``: by a strip's name, in place of those that it was made from.
+    """
     groups: dict[tuple[Any, ...], list[Asking]] = {}
     for one in wanted:
         key = (one.story.job_id, one.story.take, one.take.how, one.takes.pulls, one.strip.id_data.name)
         groups.setdefault(key, []).append(one)
-    return [_order(session, group, how, change, count) for group in groups.values()]
+    found = []
+    for group in groups.values():
+        order, at = _order(session, group, change, count, hits)
+        found.append(replace(order, aims=_aims(group, at, how)))
+    return found
 
 
-def _order(session: Any, group: list[Asking], how: str, change: Change, count: int) -> orders.Order:
+def _order(
+    session: Any, group: list[Asking], change: Change, count: int, hits: Mapping[str, Hits]
+) -> tuple[orders.Order, Mapping[str, Fraction]]:
+    """The order for what was made together, and where the files of each strip begin."""
     first = group[0]
     home = first.strip.id_data
     shot = first.story.shot
@@ -103,29 +119,49 @@ def _order(session: Any, group: list[Asking], how: str, change: Change, count: i
     change(settings)
     rate = sequencer.scene_rate(scene)
     at = {one.strip.name: _at_s(one, rate) for one in group}
-    settings["events"] = _hits(group, at)
-    source, per_second = shot.get("source"), shot.get("per_second")
+    settings["events"] = _hits(group, at, hits)
     order = orders.make(
         scene,
         session.file_id,
         span,
-        source=source if isinstance(source, str) and source in _SOURCES else "auto",
-        per_second=per_second if isinstance(per_second, float) and 0.1 <= per_second <= 60 else 4.0,
+        source=source_of(shot),
+        per_second=per_second_of(shot),
         settings=settings,
         hits="markers",
     )
-    aims = tuple(
+    return replace(order, home=(home.name, home.session_uid)), at
+
+
+def _aims(group: list[Asking], at: Mapping[str, Fraction], how: str) -> tuple[Aim, ...]:
+    """One for each sound; the parts of a strip that was cut share it."""
+    parts: dict[tuple[str, Fraction, str], list[Asking]] = {}
+    for one in group:
+        parts.setdefault((sequencer.uuid_of(one.strip), at[one.strip.name], one.take.id), []).append(one)
+    return tuple(
         Aim(
-            uuid=sequencer.uuid_of(one.strip),
-            name=one.strip.name,
-            layer=one.story.layer,
-            at_s=at[one.strip.name],
-            parent=one.take.id,
+            uuid=uuid,
+            names=tuple(one.strip.name for one in same),
+            layer=same[0].story.layer,
+            at_s=at_s,
+            parent=take_id,
             how=how,
         )
-        for one in group
+        for (uuid, at_s, take_id), same in parts.items()
     )
-    return replace(order, aims=aims, home=(home.name, home.session_uid))
+
+
+def source_of(shot: Mapping[str, Any]) -> str:
+    """Where the pictures of a story came from; what this version does not know becomes "auto"."""
+    source = shot.get("source")
+    return source if isinstance(source, str) and source in SOURCES else "auto"
+
+
+def per_second_of(shot: Mapping[str, Any]) -> float:
+    """How many pictures a second a story was made from."""
+    found = shot.get("per_second")
+    if not isinstance(found, (int, float)) or not 0.1 <= found <= 60:
+        return PICTURES_PER_SECOND
+    return float(found)
 
 
 def _span(one: Asking) -> FrameRange:
@@ -149,11 +185,14 @@ def _at_s(one: Asking, rate: Any) -> Fraction:
     return Fraction(int(rate.frames(near)) / rate.per_second)
 
 
-def _hits(group: list[Asking], at: Mapping[str, Fraction]) -> tuple[Event, ...]:
+def _hits(group: list[Asking], at: Mapping[str, Fraction], other: Mapping[str, Hits]) -> Hits:
     """The hits of the strips, each once; a bed brings all of its own."""
     found: dict[Event, None] = {}
     for one in group:
-        events: tuple[Event, ...] = one.story.settings.get("events", ())
+        if one.strip.name in other:
+            found.update(dict.fromkeys(other[one.strip.name]))
+            continue
+        events: Hits = one.story.settings.get("events", ())
         mixed = one.story.settings.get("spots_as", "each") == "mixed"
         if one.story.layer == "spots" and not mixed and len(events) > 1:
             begin = at[one.strip.name]

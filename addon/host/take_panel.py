@@ -51,7 +51,7 @@ class FOOTFALL_PT_takes(bpy.types.Panel):
 
 def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: Any, takes: Takes) -> None:
     """Stepping, and what makes new takes."""
-    from . import take_gather, take_operators, take_strips
+    from . import job_rows, take_gather, take_operators, take_strips, update_changed
 
     number, count = takes.place
     take = takes.playing
@@ -83,6 +83,12 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: An
     row.operator("footfall.settings_copy", text="Copy", icon="COPYDOWN")
     row.operator("footfall.settings_paste", text="Paste", icon="PASTEDOWN")
     row.operator("footfall.settings_to_panel", text="To Panel", icon="TRIA_DOWN_BAR")
+    layout.operator("footfall.update_changed", icon="FILE_REFRESH")
+    for sentence in (update_changed.tally.sentence, *update_changed.tally.notes):
+        for part in texts.wrap(sentence, job_rows.characters(context)) if sentence else ():
+            side = layout.row()
+            side.active = False
+            side.label(text=part)
 
 
 class FOOTFALL_PT_take_history(bpy.types.Panel):

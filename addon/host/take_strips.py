@@ -108,9 +108,9 @@ def _take(item: StoredStrip, how: str, parent: str) -> Take:
 
 
 def aimed(scene: Any, aim: Aim) -> list[Any]:
-    """The strips that ``aim`` means: the one of that name among copies, else all copies; none when gone."""
+    """The strips that ``aim`` means: those of its names among copies, else all copies; none when gone."""
     found = [strip for strip in sequencer.find(scene, aim.uuid) if is_ours(strip)]
-    return [strip for strip in found if strip.name == aim.name] or found
+    return [strip for strip in found if strip.name in aim.names] or found
 
 
 def join(scene: Any, items: Sequence[StoredStrip], aim: Aim, strips: Iterable[Any]) -> None:

@@ -165,6 +165,7 @@ def render(request: FoleyRequest) -> Rendering:
         provenance=_provenance(request),
         heard=(Heard(words="a click", weight=0.75), Heard(words="noise", weight=0.25)),
         warnings=() if clips else ("There was nothing to hear.",),
+        events=request.events,
     )
 
 
@@ -192,7 +193,7 @@ def _bed(request: FoleyRequest, take: int, rng: np.random.Generator) -> Clip:
 
 def _spots(request: FoleyRequest, take: int, rng: np.random.Generator) -> list[Clip]:
     clips = []
-    for event in request.events:
+    for number, event in enumerate(request.events):
         left = round((request.duration_s - event.time_s) * request.rate_hz)
         if left < 1:
             continue
@@ -206,6 +207,7 @@ def _spots(request: FoleyRequest, take: int, rng: np.random.Generator) -> list[C
                 rate_hz=request.rate_hz,
                 waveform=waveform,
                 label=event.words or event.kind,
+                event=number,
             )
         )
     return clips

@@ -14,7 +14,7 @@ from footfall.addon.wire.messages import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
-WORDS = ["footfall_takes", "takes", "id", "path", "story", "request", "events", "hits"]
+WORDS = ["footfall_takes", "takes", "id", "path", "story", "request", "events", "shared"]
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=6),

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 from footfall.addon import provenance
+from footfall.addon.fingerprint import sign
 from footfall.addon.provenance import Story, asked, read, story
 from footfall.addon.wire.messages import Clip, Event, FoleyRequest, Heard, Provenance, Result
 from hypothesis import given
@@ -61,8 +63,25 @@ class TestRoundTrip:
         after = read(before.text())
         assert after == before
         assert (after.take, after.layer, after.index, after.label) == (1, "spots", 4, "glass")
-        assert after.shot == {"scene": "Küche", "start": "203/2", "rate": 24, "cut": None}
+        picture = sign(request().frames)
+        assert after.shot == {"scene": "Küche", "start": "203/2", "rate": 24, "cut": None, "picture": picture}
         assert not after.newer
+
+    def test_a_spot_tells_of_its_own_hit_only(self) -> None:
+        hits = tuple(Event(time_s=Fraction(n, 3), words=str(n)) for n in range(300))
+        made = replace(
+            result(),
+            clips=tuple(replace(clip, event=n * 250) for n, clip in enumerate(result().clips)),
+            events=hits,
+        )
+        what = asked(request(events=hits))
+        assert what.left_out == ("events",)
+        spot = read(story(UUID, made, 1, 4, what).text())
+        assert spot is not None
+        assert (spot.settings["events"], spot.left_out) == ((hits[250],), ())
+        bed = read(story(UUID, made, 0, 0, what).text())
+        assert bed is not None
+        assert ("events" in bed.settings, bed.left_out) == (False, ("events",))
 
     def test_the_request_can_be_made_again(self) -> None:
         before = request(negative_prompt="music", steps=7, rate_hz=44_100, loudness_lufs=-16.0)
