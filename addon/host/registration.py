@@ -14,6 +14,7 @@ import bpy
 
 from . import (
     commands,
+    hears_panel,
     hit_list,
     hit_operators,
     hit_overlay,
@@ -22,6 +23,7 @@ from . import (
     operators,
     panels,
     preferences,
+    preset_menu,
     properties,
     shot_operators,
     shot_panel,
@@ -42,7 +44,7 @@ MODULES: tuple[ModuleType, ...] = (
     operators,
     worker_operators,
     *(hit_list, hit_operators, hit_rows, hit_overlay),
-    *(take_asks, take_operators, take_keys, take_panel),
+    *(take_asks, take_operators, take_keys, preset_menu, take_panel, hears_panel),
     panels,
     *(shot_properties, shot_pictures, shot_operators, shot_panel),
     commands,
