@@ -8,11 +8,13 @@ around it where its place in the picture is known.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import Event, FoleyRequest, Heard
@@ -25,6 +27,8 @@ from .sound.clusters import Cluster
 
 WORDS_STRENGTH = 0.7  # the scene knows what is hit; the picture still says what it looks like
 KIND_STRENGTH = 0.3  # of no more than "hit" or "step"
+SYNC_STRENGTH = 0.5  # the bed is what is hit, and the place as well
+MOST_WORDS = 8  # of hits in one window
 CLOSE = 2 / 3  # how much what is seen close around a hit counts, against the whole picture
 
 
@@ -51,8 +55,23 @@ class Conditions:
 
     def bed(self, spans_s: Iterable[tuple[float, float]]) -> Tensor:
         """(W, 512): one row for each window, given in seconds."""
-        times = self._request.times_s
-        return self._nudged(self._row([self._seen_in(_frames_within(times, *span)) for span in spans_s]))
+        times, spans = self._request.times_s, list(spans_s)
+        rows = self._row([self._seen_in(_frames_within(times, *span)) for span in spans])
+        if self._request.in_sync:
+            rows = torch.cat([self._hit(row, span) for row, span in zip(rows, spans, strict=True)])
+        return self._nudged(rows)
+
+    def _hit(self, row: Tensor, span_s: tuple[float, float]) -> Tensor:
+        """(1, 512): one row of the bed, moved towards the words of what is hit then."""
+        first_s, stop_s = span_s
+        events = [event for event in self._request.events if first_s <= float(event.time_s) < stop_s]
+        words = [
+            words for words, _ in Counter(event.words.strip() for event in events).most_common(MOST_WORDS)
+        ]
+        texts = [self._text(one) for one in words if one]
+        if not texts:
+            return row.unsqueeze(0)
+        return move(row.unsqueeze(0), normalize(torch.stack(texts).mean(0), dim=0), SYNC_STRENGTH)
 
     def spots(self, clusters: Sequence[Cluster]) -> Tensor:
         """(G, 512): one row for each kind of hit, moved towards its words."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +14,7 @@ from .. import __version__
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import Clip, FoleyRequest, Heard, Provenance
+from .beds import Beds
 from .conditions import Conditions
 from .control import JobControl
 from .models.device import describe
@@ -25,6 +25,7 @@ from .sampling.quality import Quality, quality
 from .sound import clusters, finishing, layers, spots
 from .sound.clusters import Cluster
 
+SILENT = "came out silent; try another seed or another prompt."
 NO_HITS = "There are no hits to put spots on; find events in the scene first, or use the bed."
 
 
@@ -43,33 +44,22 @@ class Job:
         self._conditions = Conditions(request, models, control)
         self._clusters, self._rows = self._kinds_of_sounds(kinds)
         self._shares = clusters.shares(self._clusters)
+        self._bed = Beds(request, models, self._quality) if "bed" in request.layers else None
+        if self._bed is not None and request.in_sync and not request.events:
+            self.warnings.append("There are no hits to be in sync with, so the bed goes on all the time.")
 
     def batches(self) -> dict[str, Batch]:
         """Layer -> the sounds to make for it."""
         found = {}
-        if "bed" in self.request.layers:
-            found["bed"] = self._bed()
+        if self._bed is not None:
+            found, rows = self._bed.batches(self._conditions)
+            self.heard = self._conditions.heard(rows)
         if self._clusters:
             found["spots"] = self._spots()
         if not self.heard and self._clusters:
             self.heard = self._conditions.heard(self._rows)
         self.control.progress("mapping", 1.0)
         return found
-
-    def _bed(self) -> Batch:
-        """Every take, and every candidate for it, as long as the shot."""
-        samples = finishing.sample_count(self.request.duration_s, self.models.rate_hz)
-        columns = windows.columns_for(samples, self.models.column_samples)
-        plan = windows.plan(columns, windows.LONGEST, windows.OVERLAP)
-        column_s = self.models.column_samples / self.models.rate_hz
-        rows = self._conditions.bed((start * column_s, stop * column_s) for start, stop in plan)
-        self.heard = self._conditions.heard(rows)
-        names = tuple(
-            ("bed", take, candidate)
-            for take in range(self.request.takes)
-            for candidate in range(self._quality.candidates)
-        )
-        return self._batch(names, samples, plan, rows.expand(len(names), *rows.shape))
 
     def _spots(self) -> Batch:
         """Every take of the short sounds for each kind of hit."""
@@ -84,17 +74,12 @@ class Job:
         names = tuple(("spots", take, *name) for take in range(takes) for name in own)
         rows = self._rows.repeat_interleave(torch.tensor(self._shares), dim=0)
         plan = windows.plan(columns, windows.LONGEST, windows.OVERLAP)
-        return self._batch(names, samples, plan, rows.repeat(takes, 1).unsqueeze(1))
-
-    def _batch(
-        self, names: tuple[tuple[object, ...], ...], samples: int, plan: windows.Plan, rows: torch.Tensor
-    ) -> Batch:
         return Batch(
             names=names,
             seed=self.request.seed,
             samples=samples,
             windows=plan,
-            conditions=rows,
+            conditions=rows.repeat(takes, 1).unsqueeze(1),
             negative=self._conditions.negative,
             quality=self._quality,
             vary=self.request.vary,
@@ -149,47 +134,16 @@ class Job:
         takes = range(self.request.takes)
         placing = self._placing()
         placed = [self._placed(take, sounds["spots"], placing) for take in takes if "spots" in sounds]
-        if "bed" in sounds:
-            best = self._best(batches["bed"], sounds["bed"])
-            for take, (index, score) in enumerate(best):
-                self._tell("finishing", 0.5 + take / len(best) / 2)
-                yield self._bed_clip(take, sounds["bed"][index], score)
+        if self._bed is not None:
+            for take in takes:
+                self._tell("finishing", 0.5 + take / len(takes) / 2)
+                hits = placed[take] if placed else []
+                heard_s = [one.heard_s(placing.rate_hz) for one in hits]
+                yield self._bed.clip(take, batches, sounds, heard_s, self.control)
+            self.warnings += [f"Take {take + 1} {SILENT}" for take in self._bed.silent]
         for take, hits in enumerate(placed):
             self._tell("finishing", 1.0)
             yield from layers.clips(hits, take, placing)
-
-    def _best(self, batch: Batch, sounds: np.ndarray) -> list[tuple[int, float]]:
-        """(number, CLAP cosine to the condition) of each take's best candidate; 0.0 where there is only
-        one.
-        """
-        each = self._quality.candidates
-        if each == 1:
-            return [(take, 0.0) for take in range(self.request.takes)]
-        wanted = torch.nn.functional.normalize(batch.conditions[0].mean(0), dim=0)
-        scores = []
-        for sound in sounds:
-            self._tell("finishing", 0.5)
-            heard = self.models.clap.encode_audio(sound[None].copy(), self.models.rate_hz)[0]
-            scores.append(float((heard * wanted).sum().clamp(-1.0, 1.0)))
-        takes = np.array(scores).reshape(-1, each)
-        return [(take * each + int(row.argmax()), float(row.max())) for take, row in enumerate(takes)]
-
-    def _bed_clip(self, take: int, sound: np.ndarray, score: float) -> Clip:
-        request = self.request
-        waveform = finishing.finish(
-            sound, self.models.rate_hz, request.rate_hz, self._samples, request.loudness_lufs
-        )
-        if float(np.abs(waveform).max()) < finishing.FLOOR:
-            self.warnings.append(f"Take {take + 1} came out silent; try another seed or another prompt.")
-        return Clip(
-            take=take,
-            layer="bed",
-            start_s=Fraction(0),
-            rate_hz=request.rate_hz,
-            waveform=waveform,
-            label="bed",
-            score=score,
-        )
 
     def _placing(self) -> layers.Placing:
         request = self.request

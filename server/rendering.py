@@ -41,6 +41,7 @@ class Batch:
 
     names: what makes each one's noise its own; conditions: (N, W, 512) unit rows; negative: (512,) unit.
     vary: the share of a right angle by which the noise is turned towards that of ``vary_seed``.
+    sounding: [first, stop) columns outside of which there is silence; None: sound everywhere.
     """
 
     names: tuple[tuple[object, ...], ...]
@@ -52,6 +53,7 @@ class Batch:
     quality: Quality
     vary: float = 0.0
     vary_seed: int = 0
+    sounding: tuple[tuple[int, int], ...] | None = None
 
     def noise(self, channels: int, bins: int) -> Tensor:
         """(N, channels, columns, bins) to begin with, on the CPU."""
@@ -66,7 +68,10 @@ class Batch:
 
     def content(self) -> bytes:
         """A hash of everything that decides the samples."""
-        plain = (self.names, self.seed, self.samples, self.windows, self.quality, self.vary, self.vary_seed)
+        plain = (
+            (self.names, self.seed, self.samples, self.windows, self.quality),
+            (self.vary, self.vary_seed, self.sounding),
+        )
         digest = hashlib.sha256(repr(plain).encode())
         for rows in (self.conditions, self.negative):
             digest.update(rows.contiguous().numpy().tobytes())
@@ -138,7 +143,13 @@ def denoise(models: Models, batch: Batch, start: Tensor, report: Report, limit_m
         on_pass=on_pass,
     )
     scheduler = make_scheduler(models.audioldm.scheduler_config, quality.solver)
-    return solvers.sample(denoiser, scheduler, start, quality.steps, on_step)
+    hold = None
+    if batch.sounding is not None:
+        free = torch.zeros(batch.windows.columns, dtype=torch.bool)
+        for first, stop in batch.sounding:
+            free[first:stop] = True
+        hold = solvers.held(models.silence(), start, free.to(models.device))
+    return solvers.sample(denoiser, scheduler, start, quality.steps, on_step, hold)
 
 
 def decode(models: Models, latents: Tensor, samples: int, control: JobControl, report: Report) -> np.ndarray:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...addon.wire.errors import ModelRefused
+from . import mel
 from .device import free_bytes
 from .mel_decoder import Check, MelDecoder, nothing, streams
 from .small_convs import replace_small_convs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 CONDITION_SIZE = 512
 CPU_COLUMNS = 512  # rows times columns in one pass: more is not faster there, and cancels later
+SILENT_FRAMES = 256  # mel frames of silence to look at: more than a column sees
 COLUMN_BYTES = 1024 * 1024  # of the UNet's working memory for one column in float32, with room to spare
 
 
@@ -76,6 +78,25 @@ class AudioLDM:
             item = COLUMN_BYTES * self.dtype.itemsize // 4
             budget = int(0.8 * free_bytes(self.device, limit_mb) / item)
         return max(1, budget // columns)
+
+
+def silent_latent(bundle: Bundle, device: torch.device, dtype: torch.dtype, mels: int) -> Tensor:
+    """(C, 1, F) float32 on the device: any column of what the VAE makes of silence. Its encoder is loaded for
+    this alone. Raises ModelMissing, ModelRefused.
+    """
+    from diffusers import AutoencoderKL
+
+    vae = load_weights(
+        _builder(AutoencoderKL, bundle, "vae"),
+        bundle.weights("vae"),
+        device=device,
+        dtype=dtype,
+        rename=modern_attention,
+    )
+    silence = torch.full((1, 1, SILENT_FRAMES, mels), mel.SILENCE, device=device, dtype=dtype)
+    latent = vae.encode(silence).latent_dist.mode()[0].float() * float(vae.config.scaling_factor)
+    middle = latent.shape[1] // 2
+    return latent[:, middle : middle + 1].clone()
 
 
 def load_audioldm(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...addon.wire.errors import ModelRefused
 from ..control import JobControl
-from .audioldm import AudioLDM, load_audioldm
+from .audioldm import AudioLDM, load_audioldm, silent_latent
 from .bundle import Bundle
 from .captions import Bank, load_bank
 from .clap import ClapEncoder
@@ -40,6 +40,7 @@ class Models:
     vocoder: Vocoder | SpectralVocoder
     offset: int
     _mappers: dict[str, Mapper] = field(default_factory=dict)
+    _silence: torch.Tensor | None = None
 
     @property
     def rate_hz(self) -> int:
@@ -61,6 +62,12 @@ class Models:
         if name not in self._mappers:
             self._mappers[name] = load_mapper(self.bundle, name, self.bank, self.device)
         return self._mappers[name]
+
+    def silence(self) -> torch.Tensor:
+        """(C, 1, F): a latent column of silence, on the device. Raises ModelMissing, ModelRefused."""
+        if self._silence is None:
+            self._silence = silent_latent(self.bundle, self.device, self.dtype, self.vocoder.mels)
+        return self._silence
 
     def text_prior(self) -> Mapper:
         """From CLIP's words to CLIP's pictures. Raises ModelMissing, ModelRefused."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +15,35 @@ from .schedules import noise_levels
 # (latents (N, C, T, F), timestep on the latents' device, sigma) -> prediction of the same shape
 Predict = Callable[[Tensor, Tensor, float], Tensor]
 OnStep = Callable[[int, int], None]  # (steps done, steps in all)
+Hold = Callable[[Tensor, float], Tensor]  # (latents, sigma) -> latents
 
 
-def sample(predict: Predict, scheduler: Any, noise: Tensor, steps: int, on_step: OnStep) -> Tensor:
+def held(known: Tensor, noise: Tensor, free: Tensor) -> Hold:
+    """Keeps latents at ``known`` wherever ``free`` is false, at whatever noise level they are.
+
+    known: (C, 1 or T, F), noise: (N, C, T, F) that the run begins with, free: (T,), all on the latents'
+    device. After RePaint (Lugmayr et al. 2022), without its going back.
+    """
+    mask = free.view(1, 1, -1, 1)
+
+    def hold(latents: Tensor, sigma: float) -> Tensor:
+        scale = 1.0 / math.sqrt(1.0 + sigma * sigma)
+        share = 1.0 if math.isinf(sigma) else sigma * scale
+        return torch.where(mask, latents, known * scale + noise * share)
+
+    return hold
+
+
+def sample(
+    predict: Predict,
+    scheduler: Any,
+    noise: Tensor,
+    steps: int,
+    on_step: OnStep,
+    hold: Hold | None = None,
+) -> Tensor:
     """noise (N, C, T, F), standard normal -> latents of the same shape, after ``steps`` steps, or as many
-    as it has.
+    as it has. ``hold`` is asked before each step what is known already, and at the end.
 
     ``scheduler``: fresh from ``make_scheduler``. ``on_step`` may raise to stop. Nothing in the loop waits
     for the device: times and noise levels stay on the CPU, and the network gets its own copy of the times.
@@ -33,11 +58,12 @@ def sample(predict: Predict, scheduler: Any, noise: Tensor, steps: int, on_step:
     for_network = times.to(noise.device)
     latents = noise * float(scheduler.init_noise_sigma)
     for index, (time, sigma) in enumerate(zip(times, levels, strict=True)):
+        latents = hold(latents, sigma) if hold else latents
         scaled = scheduler.scale_model_input(latents, time)
         prediction = predict(scaled, for_network[index], sigma)
         latents = scheduler.step(prediction, time, latents).prev_sample
         on_step(index + 1, len(levels))
-    return latents
+    return hold(latents, 0.0) if hold else latents
 
 
 def is_sound(latents: Tensor) -> bool:

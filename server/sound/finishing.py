@@ -29,16 +29,23 @@ def sample_count(duration_s: Fraction, rate_hz: int) -> int:
 
 
 def finish(
-    waveform: np.ndarray, rate_in_hz: int, rate_hz: int, samples: int, loudness_lufs: float
+    waveform: np.ndarray,
+    rate_in_hz: int,
+    rate_hz: int,
+    samples: int,
+    loudness_lufs: float,
+    *,
+    fades: bool = True,
 ) -> np.ndarray:
     """(N,) or (N, C) at ``rate_in_hz`` -> exactly (samples, C) float32 at ``rate_hz``, within [-1, 1], never
     NaN.
 
-    Too long is cut, too short is padded with silence; both ends get a tiny fade so that no cut clicks.
+    Too long is cut, too short is padded with silence; both ends get a tiny fade so that no cut clicks, unless
+    they meet each other (not ``fades``).
     """
     sound = as_columns(waveform)
-    sound = resample(sound, rate_in_hz, rate_hz)
-    sound = fade(fit(sound, samples), rate_hz)
+    sound = fit(resample(sound, rate_in_hz, rate_hz), samples)
+    sound = fade(sound, rate_hz) if fades else sound
     return limit(level(sound, rate_hz, loudness_lufs), rate_hz)
 
 
