@@ -49,6 +49,9 @@ def _place_some(session: Session, job: Job) -> bool:
         raise BadInput("This sound belongs to another file; open that file, then press Place.")
     if blocked():
         return False
+    if _only_looked(session, job):
+        _list_hits(session, job)
+        return True
     if session.placing is None or session.placing.stored is not stored:
         session.placing = placing.Placing(stored, home(session, job))
     placed = session.placing.step()
@@ -84,6 +87,8 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
     why = blocked()
     if why:
         raise BadInput(f"{why}; then press Place again.")
+    if _only_looked(session, job):
+        return _list_hits(session, job)
     where = home(session, job)
     if not session.belongs_here(job) or sequencer.find_scene(where.scene_name, where.uid) is None:
         where = placing.home(scene)
@@ -91,6 +96,26 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
     placed = placing.place(stored, where)
     _placed(session, job, placed)
     return placed.sentence
+
+
+def _only_looked(session: Session, job: Job) -> bool:
+    return session.works[job.job_id].order.settings.get("layers") == ()
+
+
+def _list_hits(session: Session, job: Job) -> str:
+    """The hits of a job that only looked for them go into its scene's list, in words; then it has done all
+    that it can. Raises BadInput when the scene is gone.
+    """
+    from . import hit_finding, sequencer
+
+    where = home(session, job)
+    scene = sequencer.find_scene(where.scene_name, where.uid)
+    if scene is None:
+        raise BadInput(f"The scene “{where.scene_name}” is gone; find the hits of another one.")
+    sentence = hit_finding.keep_found(session, job, scene)
+    session.table.move(job.job_id, PLACED, session.clock())
+    session.remove(job.job_id)
+    return sentence
 
 
 def _placed(session: Session, job: Job, placed: Any) -> None:

@@ -27,7 +27,7 @@ from footfall.addon.host import (
 )
 from footfall.addon.host import hit_list as store
 from footfall.addon.wire import limits
-from footfall.tests.blender import host_tools
+from footfall.tests.blender import host_tools, test_panel
 
 PATIENCE_S = 60.0
 
@@ -428,6 +428,38 @@ def test_rows_are_in_order_of_time_and_filtered() -> None:
     assert hit_rows.arrange(group, "ball", False, False, shown=1)[0] == [0, 1, 1]
     assert hit_rows.arrange(group, "ball", True, True, shown=1)[0] == [1, 0, 0]
     assert hit_rows.arrange(group, "step", False, False, shown=1)[0] == [0, 0, 1]
+
+
+def drawn() -> str:
+    """The panel's part about hits, and the rows of the list."""
+    layout = test_panel.Layout()
+    hit_panel.draw(layout, test_panel.context(), scene().footfall)  # type: ignore[arg-type]
+    for entry in entries():
+        hit_rows.draw_row(layout, entry)  # type: ignore[arg-type]
+    return layout.text
+
+
+def test_the_panel_says_what_will_sound() -> None:
+    assert "Generate takes the markers" in drawn()
+    store.write(scene(), EVERYTHING)
+    scene().footfall.least_strength = 0.75
+    text = drawn()
+    assert "0 of 2 hits will sound." in text
+    assert "[As It Was Found]" in text
+    assert "<words>" in text
+    scene().footfall.spots = False
+    assert "Switch on Spots" in drawn()
+    scene().footfall.range = "preview"  # there is none
+    assert "1 of 5" in drawn()
+
+
+def test_a_running_search_shows_how_far_it_is() -> None:
+    demo()
+    bpy.ops.footfall.hits_find()
+    pump.tick()
+    assert "Finding hits" in drawn()
+    bpy.ops.footfall.hits_stop()
+    assert "Finding hits" not in drawn()
 
 
 @pytest.mark.parametrize(

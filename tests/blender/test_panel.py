@@ -281,7 +281,9 @@ def test_preferences_are_drawn() -> None:
     from footfall.addon.host.preferences import FOOTFALL_AP_preferences
 
     values = dict.fromkeys(("worker_folder", "base_python", "output_folder", "models_folder"), "")
-    drawing = SimpleNamespace(layout=Layout(), bl_rna=FOOTFALL_AP_preferences.bl_rna, **values)
+    drawing = SimpleNamespace(
+        layout=Layout(), bl_rna=FOOTFALL_AP_preferences.bl_rna, use_remote=False, **values
+    )
     drawing._draw_folder = lambda *a: FOOTFALL_AP_preferences._draw_folder(drawing, *a)
     FOOTFALL_AP_preferences.draw(drawing, bpy.context)
     text = drawing.layout.text
