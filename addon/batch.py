@@ -95,6 +95,9 @@ class Hands(Protocol):
 
     def cancel(self, job_id: str) -> None: ...
 
+    def locked(self, entry: Entry, before: Made) -> bool:
+        """Whether the user wants the sound that the shot has left alone."""
+
     def sweep(self, claim: Claim) -> None:
         """Remove the files of tries that died. Raises FootfallError."""
 
@@ -279,6 +282,11 @@ class Batch:
                 "or start once more to try it again."
             )
         before = claim.before
+        if before is not None and self.hands.locked(entry, before):
+            self._write(lambda: self.journal.release(claim))
+            entry.state, entry.claim, entry.kept = UNCHANGED, None, True
+            entry.sentence = "Its sound is locked and stays as it is."
+            return
         same = before is not None and before.asked == entry.wish.asked and self.which == CHANGED
         entry.job_id = self.hands.make(entry, before.look if before is not None and same else "")
         entry.state = WORKING

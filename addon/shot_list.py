@@ -7,26 +7,21 @@ a crash. What was asked of it, and what its picture looked like, are kept as sho
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from . import fingerprint
 from .timeline import FrameRange
 
 MARKERS, SCENES = "markers", "scenes"
 STRIPS = {"scene_strips": "SCENE", "movie_strips": "MOVIE", "meta_strips": "META"}  # and Blender's type
 KINDS = (MARKERS, SCENES, *STRIPS)
 MOST = 2_000  # shots of one file
-
-SKETCH = 8  # small squares of a picture on each side
-DIFFERENT = 6.0  # of 255: the mean change of the picture that changed most; a render's noise stays below 2
-_MOST_SKETCHED = 2_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,40 +105,14 @@ def digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def sketch(frames: np.ndarray, events: Iterable[Any] = ()) -> str:
-    """What a shot looked like, in little: ``differs`` compares two.
-
-    frames: (T, H, W, 3) uint8. Each picture becomes SKETCH x SKETCH means of its brightness; ``events`` with
-    times, kinds and words are kept as a digest.
-    """
-    count = min(len(frames), _MOST_SKETCHED)
-    small = np.zeros((count, SKETCH, SKETCH), np.uint8)
-    for number in range(count):
-        for row, band in enumerate(np.array_split(frames[number], SKETCH)):
-            for column, part in enumerate(np.array_split(band, SKETCH, axis=1)):
-                small[number, row, column] = int(part.mean()) if part.size else 0
-    hits = digest({"hits": [(str(e.time_s), e.kind, e.words) for e in events]})[:16]
-    packed = base64.b64encode(zlib.compress(small.tobytes(), 6)).decode()
-    return f"{hits}:{count}:{packed}"
+def look(frames: np.ndarray, events: Iterable[Any] = ()) -> str:
+    """What a shot shows, as a short text: its pictures, (T, H, W, 3) uint8, and its hits."""
+    hits = digest({"hits": [(str(event.time_s), event.kind, event.words) for event in events]})
+    return f"{hits[:16]}/{fingerprint.sign(frames)}"
 
 
-def differs(before: str, now: str) -> bool:
-    """Whether two sketches show something else. One that cannot be read differs from everything."""
-    if before == now:
-        return False
-    try:
-        hits, small = _read_sketch(before)
-        new_hits, new_small = _read_sketch(now)
-    except (ValueError, zlib.error):
-        return True
-    if hits != new_hits or small.shape != new_small.shape:
-        return True
-    change = np.abs(small.astype(np.float32) - new_small.astype(np.float32)).mean(axis=(1, 2))
-    return bool(change.max(initial=0.0) > DIFFERENT)
-
-
-def _read_sketch(text: str) -> tuple[str, np.ndarray]:
-    hits, count, packed = text.split(":")
-    most = _MOST_SKETCHED * SKETCH * SKETCH
-    plain = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), most)
-    return hits, np.frombuffer(plain, np.uint8).reshape(int(count), SKETCH, SKETCH)
+def differ(before: str, now: str) -> bool:
+    """Whether two looks are of something else, beyond a render's noise."""
+    hits, _, pictures = before.partition("/")
+    new_hits, _, new_pictures = now.partition("/")
+    return hits != new_hits or fingerprint.differ(pictures, new_pictures)

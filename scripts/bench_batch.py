@@ -81,7 +81,7 @@ def _inside(blend: str, starter: bool) -> dict[str, Any]:
     worker_memory: list[float] = []
     turn, step = batch_command._turn, pump.step
 
-    def timed_turn(batch: Any, session: Any, *rest: Any) -> None:
+    def timed_turn(running: Any, session: Any, *rest: Any) -> None:
         take = session.take
 
         def noticed(event: Any) -> None:
@@ -92,7 +92,7 @@ def _inside(blend: str, starter: bool) -> dict[str, Any]:
 
         session.take = noticed
         began = time.perf_counter()
-        turn(batch, session, *rest)
+        turn(running, session, *rest)
         spent["turn"] += time.perf_counter() - began
 
     def timed_step(session: Any) -> float:

@@ -21,8 +21,8 @@ from .. import batch_jobs, journal, options
 from ..batch import DONE, FAILED, ONLY_FAILED, Batch, Entry
 from ..batch_jobs import FileJob
 from ..shot_list import Shot
-from ..wire.errors import BY_CODE, BadInput, Cancelled, FootfallError
-from . import batch_export, live, pump, shot_find
+from ..wire.errors import BY_CODE, BadInput, Cancelled, FootfallError, SaveError
+from . import batch_export, live, pump, shot_batch, shot_find
 from .batch_hands import SessionHands, journal_folder
 
 if TYPE_CHECKING:
@@ -126,9 +126,13 @@ def _one(
     book = journal.Journal(folder / journal.NAME)
     try:
         batch = _batch(job, parsed, session, book, journal.file_key(str(source), folder))
-        _turn(batch, session, console, interrupt)
+        running = session.batch = shot_batch.Running(batch, book, session.file_id)
+        _turn(running, session, console, interrupt)
         report["shots"] = [shot_report(entry) for entry in in_order(batch)]
+        if running.trouble:
+            raise SaveError(running.trouble)
     finally:
+        session.batch = None
         book.close()
     if not interrupt.wanted and any(entry.state == DONE for entry in batch.entries):
         batch_export.export(result, {wish.shot.scene for wish in batch.wishes}, job.playblast, report)
@@ -172,21 +176,20 @@ def _asked(job: FileJob, shot: Shot) -> shot_find.Asked:
     )
 
 
-def _turn(batch: Batch, session: Session, console: Any, interrupt: Any) -> None:
-    """Turn the pump until every shot has ended, or until the user's patience has. Raises SaveError."""
+def _turn(running: shot_batch.Running, session: Session, console: Any, interrupt: Any) -> None:
+    """Turn the pump until every shot has ended, or until the user's patience has."""
+    batch = running.batch
     give_up_at: float | None = None
     if not batch.entries:
         console.note("nothing to do" if batch.which != ONLY_FAILED else "no shot has failed")
-    while not batch.over:
+    while not running.over:
         now = session.clock()
         if interrupt.wanted and not batch.stopped:
             batch.stop()
             give_up_at = now + PATIENCE_S
         if give_up_at is not None and now > give_up_at:
             return
-        changed = batch.step()
-        pause = pump.step(session)
-        if not changed and pause > pump.NEXT_S:
+        if pump.step(session) > pump.NEXT_S:
             _wait(session)
         progress = batch.progress()
         console.show(

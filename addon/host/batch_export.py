@@ -34,7 +34,7 @@ def export(result: Path, scenes: set[str], playblast: Path | None, report: dict[
             report["files"] += files.values()
             report["mix"] = report["mix"] or files[stems.MIX]
             prefix = "" if len(scenes) == 1 else f"{name} "
-            report["stems"] |= {prefix + kind: path for kind, path in files.items()}
+            report["stems"] |= {prefix + kind: path for kind, path in files.items() if kind != stems.MIX}
         timeline = result.with_name(f"{stem}.otio")
         write_text(timeline, sound_export.timeline(scene, found, result.parent, playblast))
         report["otio"] = report["otio"] or str(timeline)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import bpy
+
 from .. import folders, save, shot_list, stored_text
 from ..batch import CANCELLED, DONE, FAILED, PLACING, UNCHANGED, WORKING, Entry, Outcome
 from ..jobs import CANCELLED as JOB_CANCELLED
@@ -19,7 +21,7 @@ from ..jobs import FAILED as JOB_FAILED
 from ..jobs import NOT_PLACED, PLACED, Job
 from ..journal import Claim, Journal, Made
 from ..wire.errors import SaveError
-from . import sequencer, texts
+from . import sequencer, take_strips, texts
 
 if TYPE_CHECKING:
     from ..delivery import Stored
@@ -48,9 +50,9 @@ class Watch:
 
     def drawn(self, request: Any) -> bool:
         """The pictures are there; False if the sound that it has still fits them."""
-        self._look = shot_list.sketch(request.frames, request.events)
+        self._look = shot_list.look(request.frames, request.events)
         self._seen(self.shot_key, request.frames)
-        return not (self._old_look and not shot_list.differs(self._old_look, self._look))
+        return not (self._old_look and not shot_list.differ(self._old_look, self._look))
 
     def delivered(self, stored: Stored) -> None:
         """The files are whole: enter them, or take them away again. Raises SaveError."""
@@ -144,6 +146,18 @@ class SessionHands:
         for strip in sequencer.all_strips(scene):
             if sequencer.uuid_of(strip) in old:
                 strip.mute = True
+
+    def locked(self, entry: Entry, before: Made) -> bool:
+        """By Footfall's lock or by Blender's own."""
+        scene = bpy.data.scenes.get(entry.wish.shot.scene)
+        stored = stored_text.read(before.stored, self._journal.path.parent, files_needed=False)
+        if scene is None or stored is None:
+            return False
+        old = {item.strip.uuid for item in stored.strips}
+        return any(
+            sequencer.uuid_of(strip) in old and take_strips.is_locked(strip)
+            for strip in sequencer.all_strips(scene)
+        )
 
     def sweep(self, claim: Claim) -> None:
         """Tries that died may have written some of their files; nobody knows these, so they go."""

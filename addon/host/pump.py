@@ -78,11 +78,13 @@ def step(session: Session) -> float:
     session.touched, session.did = "", "look"
     changed = setup_worker.poll()
     if not handlers.blocked():
+        if session.preview is not None:
+            changed |= session.preview.step(session)
         changed |= hit_finding.step(session) or capturing.step(session)
     changed |= _take_in(session, began)
+    changed |= _turn_batch(session)  # before strips are placed: it makes room for them
     if not handlers.blocked() and not _elsewhere(session) and time.perf_counter() - began < BUDGET_S:
         changed |= placing_jobs.step(session)
-    changed |= _turn_batch(session)
     _tell(session)
     if changed:
         session.last_event = session.clock()
@@ -100,7 +102,8 @@ def _turn_batch(session: Session) -> bool:
 
 def _elsewhere(session: Session) -> bool:
     """Whether a scene shows another frame than the user's just now."""
-    return session.capture is not None or hit_finding.drawing()
+    preview = session.preview is not None and session.preview.drawing
+    return session.capture is not None or hit_finding.drawing() or preview
 
 
 def _take_in(session: Session, began: float) -> bool:
@@ -123,6 +126,7 @@ def _pause(session: Session) -> float:
         hit_finding.running() is not None
         or any(job.active or job.state == DONE for job in jobs)
         or setup_worker.running()
+        or session.preview is not None
     )
     if busy or session.clock() - session.last_event < IDLE_AFTER_S:
         return ACTIVE_S

@@ -18,6 +18,7 @@ ICONS = {
     "new": "RADIOBUT_OFF",
     "made": "CHECKMARK",
     batches.WAITING: "TIME",
+    batches.CLAIMING: "TIME",
     batches.TAKEN: "LOCKED",
     batches.WORKING: "PLAY",
     batches.PLACING: "PLAY",

@@ -74,7 +74,8 @@ def _walk(holder: Any, channels: Any) -> Iterator[tuple[Any, tuple[int, int], bo
         first, end = sequencer.span(strip)
         for child, span, loud, _ in _walk(strip, strip.channels):
             shown = max(first, span[0]), min(end, span[1])
-            yield child, shown, heard and loud, strip.channel
+            if shown[0] < shown[1]:
+                yield child, shown, heard and loud, strip.channel
 
 
 def _sound(strip: Any, span: tuple[int, int], heard: bool, channel: int, animated: set[str]) -> Sound:

@@ -36,6 +36,7 @@ class FakeHands:
         self.scripts: dict[str, list[Outcome]] = {}
         self.looks: dict[str, str] = {}
         self.gone: set[str] = set()
+        self.locks: set[str] = set()
         self.refuse: Exception | None = None
         self.waiting: list[Callable[[], None]] = []
         self.most = 0
@@ -86,6 +87,9 @@ class FakeHands:
     def cancel(self, job_id: str) -> None:
         self.log.append(("cancel", job_id))
         self.jobs[job_id] = [Outcome(state="cancelled")]
+
+    def locked(self, entry: Entry, before: Made) -> bool:
+        return entry.wish.shot.name in self.locks
 
     def sweep(self, claim: Claim) -> None:
         self.log.append(("sweep", claim.shot.rpartition("/")[2]))
@@ -182,6 +186,17 @@ def test_changed_only(journal: Journal, hands: FakeHands) -> None:
     assert hands.log == [("make", "a"), ("place", "a"), ("make", "b")]  # the first is drawn, and that was all
     assert [entry.kept for entry in batch.entries] == [True, False]
     assert journal.made(FILE)["markers/Scene/b"].look == "another picture"
+
+
+def test_a_locked_sound_stays(journal: Journal, hands: FakeHands) -> None:
+    turn(begin(journal, hands, [wish("a"), wish("b")]))
+    hands.locks = {"a"}
+    hands.log.clear()
+    batch = begin(journal, hands, [wish("a", asked="other"), wish("b", asked="other")])
+    assert turn(batch) == {"a": "unchanged", "b": "done"}
+    assert hands.log == [("make", "b")]
+    assert journal.made(FILE)["markers/Scene/a"].asked == "x"
+    assert isinstance(journal.claim(FILE, "markers/Scene/a", "x"), Made)
 
 
 def test_stopped_it_goes_on_where_it_was(journal: Journal, hands: FakeHands) -> None:
