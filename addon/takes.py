@@ -54,6 +54,10 @@ def report(result: Result, request: FoleyRequest) -> dict[str, Any]:
         "device": story.device,
         "heard": [{"words": heard.words, "weight": heard.weight} for heard in result.heard],
         "warnings": list(result.warnings),
+        "hits": [
+            {"time_s": float(hit.time_s), "kind": hit.kind, "words": hit.words, "strength": hit.strength}
+            for hit in result.events
+        ],
     }
 
 

@@ -58,7 +58,8 @@ def run(options: argparse.Namespace) -> int:
 
     _say(options, f"Generating its sound with the model {model}")
     job = _in_blender(
-        options, out / "demo.blend", "generate", "--model", model, "--layers", "bed,spots",
+        options, out / "demo.blend", "generate", "--model", model,
+        "--layers", "bed,spots", "--events", "scene",
         "--quality", options.quality, "--seed", str(options.seed),
         "--save-as", str(out / "demo.blend"), "-o", str(out / "demo.wav"),
     )  # fmt: skip
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         "render_s": round(rendered - began, 2),
         "sound_s": round(sounded - rendered, 2),
         "job": job,
-        **measure(out, shot["hits"], job),
+        **measure(out, shot, job),
     }
     picture(out, frames, shot["hits"], float(Fraction(shot["rate"])))
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -127,12 +128,18 @@ def _say(options: argparse.Namespace, words: str) -> None:
 
 
 def _summary(out: Path, report: dict[str, Any]) -> None:
-    onsets = report["onsets"]
+    found, heard = report["found"], report["heard"]
     print(f"{out / 'demo.mp4'}\n{out / 'demo.blend'}\n{out / 'report.json'}\n{out / 'demo.png'}")
     print(
-        f"{onsets['heard']} of {onsets['hits']} hits are heard, "
-        f"{onsets['median_ms']:.1f} ms off in the median, {onsets['worst_ms']:.1f} ms at worst; "
+        f"{found['found']} of {found['hits']} hits were found in the scene, at worst "
+        f"{_ms(found['worst_ms'])} off, and {found['false']} that are none. "
+        f"{heard['clear']} are heard clearly, {_ms(heard['median_ms'])} off in the median and "
+        f"{_ms(heard['worst_ms'])} at worst; {heard['masked']} are masked by louder sounds. "
         f"{report['loudness_lufs']:.1f} LUFS."
     )
     if report["note"]:
         print(report["note"])
+
+
+def _ms(number: float | None) -> str:
+    return "-" if number is None else f"{number:.1f} ms"

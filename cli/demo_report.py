@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the demo measures of its own sound, and the picture of it: the waveform under the frames."""
+"""What the demo measures of its own hits and their sound, and the picture: the waveform under the frames."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,25 @@ import av
 import numpy as np
 import soundfile
 
-SEARCH_S = 0.08  # an onset further than this from its hit does not belong to it
-RISE_S, RISE_DB = 0.01, 2.0  # how much louder the sound is behind an attack than before it, at least
+FOUND_S = 0.1  # a hit found further from a true one does not belong to it
+HEAD_S = 0.06  # so much of a spot is looked for in the mix
 
 
-def measure(out: Path, hits: list[dict[str, Any]], job: dict[str, Any]) -> dict[str, Any]:
-    """Onset error of each hit in the spots stem, loudness and peak of the mix, and the strips' own frames."""
+def measure(out: Path, shot: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Which true hits were found in the scene and how exactly, how each is heard in the mix.
+
+    ``shot``, ``job``: what the commands in Blender have said.
+    """
     from ..server.sound.finishing import loudness, true_peak
 
     mix, rate = soundfile.read(out / "demo.wav", dtype="float32", always_2d=True)
-    spots, _ = soundfile.read(_spots(out), dtype="float32", always_2d=True)
-    errors = [_onset_error_ms(spots, rate, float(hit["time_s"])) for hit in hits]
-    heard = sorted(abs(error) for error in errors if error is not None)
+    found = found_hits(shot, job["hits"])
+    heard = _heard(mix, rate, job)
+    for row in found["each"]:
+        row |= heard.get(row.pop("hit"), {"heard_ms": None, "masked": False})
     return {
-        "onsets": {
-            "hits": len(hits),
-            "heard": len(heard),
-            "median_ms": float(np.median(heard)) if heard else float("inf"),
-            "worst_ms": heard[-1] if heard else float("inf"),
-            "errors_ms": errors,
-        },
+        "found": found,
+        "heard": heard_in_all(found["each"]),
         "loudness_lufs": round(loudness(mix, rate), 2),
         "true_peak_dbtp": round(20 * float(np.log10(max(true_peak(mix, rate), 1e-9))), 2),
         "duration_s": len(mix) / rate,
@@ -38,25 +38,80 @@ def measure(out: Path, hits: list[dict[str, Any]], job: dict[str, Any]) -> dict[
     }
 
 
-def _spots(out: Path) -> Path:
-    stem = out / "demo.spots.wav"
-    return stem if stem.exists() else out / "demo.wav"
+def found_hits(shot: dict[str, Any], told: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The true hits beside those told: how many were found, how many told ones are none, and each error.
+
+    ``each``: a row for every true hit; its ``hit`` is the number of the told one, None where it was missed.
+    """
+    from ..server.evaluation.timing import match
+
+    true = sorted((float(hit["time_s"]), hit["words"]) for hit in shot["hits"])
+    order = sorted(range(len(told)), key=lambda number: float(told[number]["time_s"]))
+    times = [float(told[number]["time_s"]) for number in order]
+    pairs = dict(match([time_s for time_s, _ in true], times, FOUND_S))
+    rows = []
+    for number, (time_s, words) in enumerate(true):
+        at = pairs.get(number)
+        error = None if at is None else round(1000 * (times[at] - time_s), 3)
+        rows.append(
+            {
+                "time_s": round(time_s, 4),
+                "words": words,
+                "found_ms": error,
+                "hit": None if at is None else order[at],
+            }
+        )
+    errors = [abs(row["found_ms"]) for row in rows if row["found_ms"] is not None]
+    faint = [float(time_s) for time_s in shot.get("faint_s", ())]
+    others = [time_s for at, time_s in enumerate(times) if at not in pairs.values()]
+    return {
+        "hits": len(rows),
+        "found": len(errors),
+        "false": sum(all(abs(time_s - one) > FOUND_S for one in faint) for time_s in others),
+        "median_ms": round(float(np.median(errors)), 3) if errors else None,
+        "worst_ms": max(errors, default=None),
+        "each": rows,
+    }
 
 
-def _onset_error_ms(sound: np.ndarray, rate: int, time_s: float) -> float | None:
-    """Milliseconds from the hit to the attack nearest to it (late is positive); None where nothing rises."""
-    from ..server.sound.onsets import attack
+def _heard(mix: np.ndarray, rate_hz: int, job: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """For each told hit with a strip: how late its sound begins in the mix, and whether others mask it."""
+    from ..server.evaluation.hearing import Spot, listen
 
-    window, centre = round(SEARCH_S * rate), round(time_s * rate)
-    low = max(0, centre - window)
-    part = sound[low : centre + window].mean(axis=1)
-    found = attack(part, rate)
-    width = round(RISE_S * rate)
-    before = float(np.square(part[max(0, found - width) : found]).mean()) if found else 0.0
-    after = float(np.square(part[found : found + width]).mean())
-    if after < 1e-9 or after < before * 10.0 ** (RISE_DB / 10.0):
-        return None
-    return round((found + low - centre) / rate * 1000.0, 3)
+    spots, numbers = [], []
+    for strip in job["strips"]:
+        if strip["layer"] != "spots" or strip["take"] or strip["hit"] < 0:
+            continue
+        sound, _ = soundfile.read(strip["file"], dtype="float32", always_2d=True)
+        lead = round(strip["lead_s"] * rate_hz)
+        head = sound[lead : lead + round(HEAD_S * rate_hz)].mean(axis=1)
+        spots.append(Spot(float(job["hits"][strip["hit"]]["time_s"]), head))
+        numbers.append(strip["hit"])
+    order = sorted(range(len(spots)), key=lambda index: spots[index].time_s)
+    found = listen(mix.mean(axis=1), rate_hz, [spots[index] for index in order])
+    return {
+        numbers[index]: {
+            "heard_ms": round(1000 * one.attack_s, 3),
+            "placed_ms": round(1000 * one.shape_s, 3),
+            "clear_db": round(one.clear_db, 1),
+            "masked": one.masked or one.crowded,
+        }
+        for index, one in zip(order, found, strict=True)
+    }
+
+
+def heard_in_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums over the hits that have a sound. What others mask is counted, and measured by itself."""
+    clear = [abs(row["heard_ms"]) for row in rows if row["heard_ms"] is not None and not row["masked"]]
+    masked = [abs(row["heard_ms"]) for row in rows if row["heard_ms"] is not None and row["masked"]]
+    return {
+        "hits": len(rows),
+        "clear": len(clear),
+        "masked": len(masked),
+        "median_ms": float(np.median(clear)) if clear else None,
+        "worst_ms": max(clear, default=None),
+        "masked_worst_ms": max(masked, default=None),
+    }
 
 
 def picture(out: Path, frames: list[Path], hits: list[dict[str, Any]], fps: float, columns: int = 8) -> None:

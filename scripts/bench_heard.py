@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import soundfile
 from footfall.addon.wire.messages import Event
-from footfall.scripts.truth import hearing, scoring
+from footfall.scripts.truth import scoring
 from footfall.scripts.truth.lines import scene_arguments
 from footfall.scripts.truth.model import HELD_OUT, from_json
 from footfall.scripts.truth.process import in_blender, scene_words
+from footfall.server.evaluation import hearing
 from footfall.server.sound.clusters import by_words, shares
 
 MEDIAN_MS = 5.0

@@ -277,13 +277,24 @@ def _finish(
     return {
         **takes.report(result, request),
         "files": copies or files,
-        "strips": [
-            {"file": str(s.path), "start": s.strip.start, "frames": s.strip.frames, "layer": s.strip.layer}
-            for s in stored.strips
-        ],
+        "strips": [_strip(item, result) for item in stored.strips],
         "scene": work.order.scene_name,
         "blend": bpy.data.filepath if parsed.save_as is not None else "",
         "pictures": len(request.times_s),
+    }
+
+
+def _strip(item: Any, result: Any) -> dict[str, Any]:
+    """One strip: its file, frames, layer, number in the hits (-1: none), and where the WAV's sound begins."""
+    strip = item.strip
+    return {
+        "file": str(item.path),
+        "start": strip.start,
+        "frames": strip.frames,
+        "layer": strip.layer,
+        "take": strip.take,
+        "hit": result.clips[strip.clip].event,
+        "lead_s": strip.lead / strip.rate_hz,
     }
 
 
@@ -321,7 +332,7 @@ def save_file(path: str, sounds: Sequence[str] = ()) -> None:
 def _demo_shot(parsed: argparse.Namespace, _console: _Console, _interrupt: _Interrupt) -> dict[str, Any]:
     from . import demo_shot
 
-    scene = demo_shot.build()
+    scene = demo_shot.build(marked=False)  # its hits are to be found
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
     save_file(parsed.save_as)
@@ -334,6 +345,7 @@ def _demo_shot(parsed: argparse.Namespace, _console: _Console, _interrupt: _Inte
         "scene": scene.name,
         "rate": str(demo_shot.FPS),
         "hits": hits,
+        "faint_s": [(frame - demo_shot.START) / demo_shot.FPS for frame in demo_shot.FAINT_FRAMES],
     }
 
 

@@ -13,6 +13,7 @@ import bpy
 from .capture_state import action_curves
 
 Place = tuple[float, float, float]
+_OURS = "footfall_demo"
 LAMP: Place = (1.62, 0.25, 1.72)
 
 
@@ -52,11 +53,14 @@ LOOKS = {
 def material(name: str, shade: float = 1.0) -> bpy.types.Material:
     """One of ``LOOKS``, darkened by ``shade``; made when first asked for."""
     look = LOOKS[name]
-    title = f"Demo {name}" if shade == 1.0 else f"Demo {name} {shade:.2f}"
+    title = name.capitalize() if shade == 1.0 else f"{name.capitalize()} {shade:.2f}"
     found = bpy.data.materials.get(title)
-    if found is not None:
+    if found is not None and found.get(_OURS):
         return found
     made = bpy.data.materials.new(title)
+    made[_OURS] = True
+    if hasattr(made, "cycles"):  # lamps light the shot; Cycles would order what glows anew in every run
+        made.cycles.emission_sampling = "NONE"
     colour = tuple(shade * part for part in look.colour)
     made.diffuse_color = (*(min(1.0, 1.5 * part) for part in colour), 1.0)  # Workbench's light is dimmer
     made.roughness = look.roughness

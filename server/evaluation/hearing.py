@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from footfall.server.evaluation.timing import against
-from footfall.server.sound.onsets import attack
+
+from ..sound.onsets import attack
+from .timing import against
 
 SEARCH_S = 0.08  # on both sides of a hit, unless another one is nearer
 CROWDED_S = 0.04
@@ -57,12 +58,14 @@ def listen(mix: np.ndarray, rate_hz: int, spots: Sequence[Spot]) -> list[Heard]:
         low = max(0, first - front)
         part = mix[low : centre + reach]
         begins = low + attack(part, rate_hz, first - low) if len(part) else centre
+        late = _shape_error(mix, spot.head, centre, round(SEARCH_S * rate_hz))
         heard.append(
             Heard(
                 time_s=spot.time_s,
                 attack_s=(begins - centre) / rate_hz,
-                shape_s=_shape_error(mix, spot.head, centre, round(SEARCH_S * rate_hz)) / rate_hz,
-                clear_db=_clear_db(mix, spot.head[: round(FIRST_S * rate_hz)], centre),
+                shape_s=late / rate_hz,
+                # where it really lies: a late sound is not called a masked one
+                clear_db=_clear_db(mix, spot.head[: round(FIRST_S * rate_hz)], max(0, centre + late)),
                 crowded=nearest < CROWDED_S,
             )
         )
