@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from . import bundles, hit_panel, job_rows, live, orders, setup_worker, shots, texts, worker_line
+from . import bundles, hit_panel, job_rows, live, live_row, orders, setup_worker, shots, texts, worker_line
 from .settings import current
 
 
@@ -41,6 +41,7 @@ def draw_sound(layout: bpy.types.UILayout, chosen: Any) -> None:
     seed.prop(chosen, "seed")
     row.prop(chosen, "random_seed", text="", icon="FILE_REFRESH")
     layout.prop(chosen, "quality")
+    live_row.draw(layout)
 
 
 def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:

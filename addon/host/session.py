@@ -79,6 +79,7 @@ class Session:
         self.capture: Any = None  # the running capture, see capturing.py
         self.batch: Any = None  # shot_batch.Running, the last one
         self.placing: Any = None  # placing.Placing of the job whose strips are being added
+        self.preview: Any = None  # live_preview.Preview while it is switched on
         self.status_text: str | None = None  # what the status bar says on our behalf
         self.file_id = uuid.uuid4().hex
         self.paths: dict[str, str] = {}  # file_id -> where that file lies now; "" while unsaved
@@ -267,6 +268,8 @@ class Session:
             if event.bundles:
                 bundles.report(event.bundles)
             return
+        if self.preview is not None and self.preview.take(self, event):
+            return
         job = self.table.apply(event, self.clock())
         if job is not None and isinstance(event, Delivered):
             work = self.works[job.job_id]
@@ -293,10 +296,15 @@ class Session:
         job.result = None
 
     def _deliver(self, job_id: str, result: Any) -> object:
-        """Write the sound to disk; on the client's thread. Raises SaveError or BadInput."""
+        """Write the sound to disk; on the client's thread. Raises SaveError or BadInput.
+
+        A draft of the live preview stays in memory.
+        """
         from .. import delivery, save
 
-        wanted = self._deliveries[job_id]
+        wanted = self._deliveries.get(job_id)
+        if wanted is None:
+            return None
         fallback = folders.data_folder() / save.FALLBACK
         target = save.choose_folder(wanted.blend_path, wanted.preference, fallback)
         stored = delivery.deliver(result, wanted.shot, wanted.asked, target, wanted.aims)
@@ -322,6 +330,7 @@ class Session:
 
     def file_closing(self) -> None:
         """What has not been drawn yet cannot be drawn any more."""
+        self._end_preview()
         for job in self.table.active():
             if job.state in (QUEUED, CAPTURING) and self.works[job.job_id].request is None:
                 self.fail(
@@ -334,6 +343,7 @@ class Session:
 
     def close(self) -> None:
         """End capture, setup, worker and thread; a running job is given up."""
+        self._end_preview()
         setup_worker.close()
         if self.capture is not None:
             running, self.capture = self.capture, None
@@ -341,6 +351,12 @@ class Session:
         if self._client is not None:
             self._client.close(timeout_s=2.5)
             self._client = None
+
+    def _end_preview(self) -> None:
+        if self.preview is not None:
+            from . import live_preview
+
+            live_preview.close(self)
 
     def _forget(self) -> None:
         """Drop what belongs to jobs that the table has forgotten, and all but the last pictures of failed
