@@ -7,6 +7,8 @@ The plan is made on the IO thread, where the WAVs are written by it; the strips 
   is filled up to whole frames, since Blender would cut a rest at its end.
 * All takes of one sound share one strip, which plays the first; the others wait in its list (history.py).
   Their files begin at the same frame, so that a strip changes its take by changing its file.
+* Many hits of one kind are gathered in a meta strip; one that is moved or opened leaves every strip in it as
+  it is.
 * Nothing that exists is moved, renamed or overlapped: a channel is ours when it bears our name, or when it is
   empty and still has Blender's own name.
 """
@@ -24,6 +26,8 @@ from .wire.messages import LAYERS, Clip, Result
 
 LAST_FRAME = 1_048_574  # Blender's own bound, on both sides of zero
 NAME_BYTES = 60  # Blender keeps 63 and needs some to tell equal names apart
+LANES = 128  # channels of a meta
+METAS_FROM = 8  # strips of one kind: fewer are easier to see and to move one by one
 COLORS = {"bed": "COLOR_05", "spots": "COLOR_03"}  # blue, yellow
 
 _NAMESPACE = uuids.UUID("6d1c1d6e-4d1f-5b0c-9a53-0f007fa11f00")
@@ -43,7 +47,7 @@ class PlannedStrip:
 
     The WAV: ``lead`` samples of silence, the clip without its first ``skip`` samples, silence up to
     ``samples``, which last ``frames`` frames. ``uuid`` follows from job, take, layer and index, so a job that
-    is placed twice is recognised. ``audible``: the first of its takes.
+    is placed twice is recognised. ``audible``: the first of its takes; ``group``: the kind of its hit, or -1.
     """
 
     uuid: str
@@ -61,6 +65,7 @@ class PlannedStrip:
     rate_hz: int
     audible: bool
     skip: int = 0
+    group: int = -1
 
     @property
     def sound(self) -> tuple[str, int]:
@@ -122,6 +127,7 @@ def _strip(job_id: str, clip: Clip, number: int, index: int, shot: Shot) -> Plan
         samples=padding.samples,
         rate_hz=clip.rate_hz,
         audible=True,
+        group=clip.group,
     )
 
 
@@ -171,6 +177,53 @@ def moved(strip: PlannedStrip, shot: Shot, rate: Rate, start_frame: Fraction) ->
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMeta:
+    """A meta strip to be, around all strips of one kind: from ``start`` up to but not including ``end``."""
+
+    uuid: str
+    name: str
+    channel_name: str
+    color: str
+    start: int
+    end: int
+
+
+def gathered(strips: Iterable[PlannedStrip], least: int = METAS_FROM) -> dict[str, PlannedMeta]:
+    """UUID of each strip that belongs in a meta -> that meta. ``strips``: one for each sound."""
+    kinds: dict[tuple[str, int], list[PlannedStrip]] = {}
+    for strip in strips:
+        if strip.group >= 0:
+            kinds.setdefault((strip.layer, strip.group), []).append(strip)
+    found: dict[str, PlannedMeta] = {}
+    for together in kinds.values():
+        if len(together) < least:
+            continue
+        first = min(together, key=lambda strip: strip.index)
+        meta = PlannedMeta(
+            uuid=uuids.uuid5(_NAMESPACE, f"{first.uuid}/meta").hex,
+            name=first.name,
+            channel_name=first.channel_name,
+            color=first.color,
+            start=min(strip.start for strip in together),
+            end=max(strip.end for strip in together),
+        )
+        found.update((strip.uuid, meta) for strip in together)
+    return found
+
+
+def lane(start: int, end: int, taken: Iterable[tuple[int, int, int]]) -> int:
+    """The lowest channel of a meta that is free there. taken: (channel, first, end) of what is in it.
+
+    Raises BadInput when there is none.
+    """
+    full = {channel for channel, first, last in taken if first < end and start < last}
+    free = next((channel for channel in range(1, LANES + 1) if channel not in full), None)
+    if free is None:
+        raise BadInput("Too many hits of one kind sound at once for a meta strip; place them mixed.")
+    return free
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """One channel as it is. ``unnamed``: it has Blender's own name; ``spans``: (first, end) of its strips."""
 
@@ -204,8 +257,8 @@ class _Free:
         return self.usable and all(e <= start or end <= s for s, e in self.spans)
 
 
-def seats(strips: Iterable[PlannedStrip], channels: Iterable[Channel]) -> list[Seat]:
-    """A seat for each strip, none overlapping anything. Raises BadInput when the channels are full.
+def seats(strips: Iterable[PlannedStrip | PlannedMeta], channels: Iterable[Channel]) -> list[Seat]:
+    """A seat for each strip or meta, none overlapping anything. Raises BadInput when the channels are full.
 
     A strip goes to the channel that bears its name, else to a free one that then gets it; where that name is
     taken up, locked or muted, to ``name (2)`` and so on; with no channel left to name, to any with room.
@@ -224,7 +277,7 @@ def seats(strips: Iterable[PlannedStrip], channels: Iterable[Channel]) -> list[S
     return given
 
 
-def _named(states: Sequence[_Free], strip: PlannedStrip) -> tuple[_Free, str] | None:
+def _named(states: Sequence[_Free], strip: PlannedStrip | PlannedMeta) -> tuple[_Free, str] | None:
     for number in range(1, len(states) + 1):
         name = strip.channel_name if number == 1 else f"{strip.channel_name} ({number})"
         bearers = [state for state in states if state.name == name]
@@ -237,7 +290,7 @@ def _named(states: Sequence[_Free], strip: PlannedStrip) -> tuple[_Free, str] | 
     return None
 
 
-def _any(states: Sequence[_Free], strip: PlannedStrip) -> tuple[_Free, str]:
+def _any(states: Sequence[_Free], strip: PlannedStrip | PlannedMeta) -> tuple[_Free, str]:
     room = [state for state in states if state.takes(strip.start, strip.end)]
     if not room:
         raise BadInput(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,7 +20,8 @@ import bpy
 
 from .. import placement
 from ..delivery import Stored, StoredStrip
-from ..placement import PlannedStrip
+from ..placement import PlannedMeta, PlannedStrip
+from ..timeline import Rate
 from ..wire.errors import BadInput, FootfallError
 from . import mixdown, sequencer, take_strips
 
@@ -80,6 +82,8 @@ class Placing:
         self.stored, self.where = stored, where
         self._added: set[str] = set()
         self._joined: set[str] = set()
+        self._rate: Rate | None = None  # that ``_fitting`` is for
+        self._fitting: _Wanted = []
 
     def step(self, budget_s: float = BUDGET_S) -> Placed | None:
         """Add strips for ``budget_s`` seconds, at least one; None while there are more to come.
@@ -89,13 +93,13 @@ class Placing:
         """
         scene = _require_scene(self.where)
         sequencer.ensure_editor(scene)
-        wanted = _moved(self.stored, self.where, scene)
+        wanted = self._wanted(scene)
         deadline = time.perf_counter() + budget_s
         waiting = self._join(scene, _missing(scene, wanted), deadline)
         if waiting is None:
             return None
         try:
-            if not self._add(scene, waiting, deadline):
+            if not self._add(scene, waiting, _gathered(scene, wanted), deadline):
                 return None
         except FootfallError:
             self._take_back(scene)
@@ -103,6 +107,13 @@ class Placing:
         if self._added or self._joined:
             _push_undo(len(self._added), len(self._joined))
         return _placed(self.stored, scene, wanted, self._joined)
+
+    def _wanted(self, scene: Any) -> _Wanted:
+        """All strips as they fit the scene, worked out once while it keeps its rate."""
+        rate = sequencer.scene_rate(scene)
+        if rate != self._rate:
+            self._rate, self._fitting = rate, _moved(self.stored, self.where, rate)
+        return self._fitting
 
     def _join(self, scene: Any, waiting: _Wanted, deadline: float) -> _Wanted | None:
         """New takes into the lists of their strips; what needs strips of its own, None when time is up."""
@@ -119,16 +130,24 @@ class Placing:
             self._joined.add(strip.uuid)
         return left
 
-    def _add(self, scene: Any, waiting: _Wanted, deadline: float) -> bool:
+    def _add(
+        self, scene: Any, waiting: _Wanted, gathered: Mapping[str, PlannedMeta], deadline: float
+    ) -> bool:
         """Add until ``deadline``; whether that was all. Seats are sought for all of them first."""
-        seats = sequencer.take_seats(scene.sequence_editor, (strip for _, strip in waiting))
         with sequencer.undisturbed(scene):
-            for number, ((items, strip), seat) in enumerate(zip(waiting, seats, strict=True), start=1):
+            metas = _metas(scene, {gathered[strip.uuid] for _, strip in waiting if strip.uuid in gathered})
+            alone = [strip for _, strip in waiting if strip.uuid not in gathered]
+            seats = iter(sequencer.take_seats(scene.sequence_editor, alone))
+            for number, (items, strip) in enumerate(waiting, start=1):
                 self._added.add(strip.uuid)
-                made = sequencer.add_sound(scene, items[0].path, strip, seat, items[0].story)
+                meta = metas[gathered[strip.uuid].uuid] if strip.uuid in gathered else None
+                seat = next(seats) if meta is None else sequencer.seat_in(meta, strip)
+                made = sequencer.add_sound(scene, items[0].path, strip, seat, items[0].story, meta)
                 take_strips.begin(made, items, self.stored.shot)
-                if time.perf_counter() >= deadline:
-                    return number == len(waiting)
+                if time.perf_counter() >= deadline and number < len(waiting):
+                    return False
+            for meta in metas.values():
+                sequencer.fit(meta)
         return True
 
     def _take_back(self, scene: Any) -> None:
@@ -163,11 +182,27 @@ def _require_scene(where: Where) -> Any:
     return scene
 
 
-def _moved(stored: Stored, where: Where, scene: Any) -> _Wanted:
-    """The strips as they fit this scene: it may have another rate by now, or be another one altogether."""
-    rate = sequencer.scene_rate(scene)
+def _moved(stored: Stored, where: Where, rate: Rate) -> _Wanted:
+    """The strips as they fit a scene: it may have another rate by now, or be another one altogether."""
     start = stored.shot.start_frame if where.start_frame is None else where.start_frame
     return [(items, placement.moved(items[0].strip, stored.shot, rate, start)) for items in stored.sounds]
+
+
+def _gathered(scene: Any, wanted: _Wanted) -> dict[str, PlannedMeta]:
+    """Which strips go into metas, if the user wants any; not those that only get another take."""
+    settings = getattr(scene, "footfall", None)  # not there where the add-on is only a library
+    if not getattr(settings, "metas", True):
+        return {}
+    return placement.gathered(strip for items, strip in wanted if items[0].aim is None)
+
+
+def _metas(scene: Any, wanted: set[PlannedMeta]) -> dict[str, Any]:
+    """UUID -> the metas that are needed: those that are there, and those made now."""
+    there = sequencer.metas(scene)
+    new = sorted((meta for meta in wanted if meta.uuid not in there), key=lambda meta: meta.start)
+    seats = sequencer.take_seats(scene.sequence_editor, new)
+    made = {meta.uuid: sequencer.add_meta(scene, meta, seat) for meta, seat in zip(new, seats, strict=True)}
+    return {meta.uuid: (there | made)[meta.uuid] for meta in wanted}
 
 
 def _missing(scene: Any, wanted: _Wanted) -> _Wanted:

@@ -17,12 +17,13 @@ from typing import Any
 
 import bpy
 
-from ..placement import LAST_FRAME, Channel, PlannedStrip, Seat, seats
+from ..placement import LAST_FRAME, Channel, PlannedMeta, PlannedStrip, Seat, lane, seats
 from ..provenance import KEY, Story, read
 from ..timeline import Rate
 from ..wire.errors import BadInput, SaveError
 
 UUID_KEY = f"{KEY}_uuid"  # beside the story, so that finding a strip needs no JSON
+META_KEY = f"{KEY}_meta"  # on metas alone, which have no story
 CHANNELS = 128
 
 Span = tuple[int, int]  # first frame, first frame that is no longer part
@@ -176,16 +177,54 @@ def free_channel(editor: Any, first: int, end: int, preferred: int = 1) -> int:
     return min(room, key=lambda number: (abs(number - preferred), number))
 
 
-def take_seats(editor: Any, wanted: Iterable[PlannedStrip]) -> list[Seat]:
+def take_seats(editor: Any, wanted: Iterable[PlannedStrip | PlannedMeta]) -> list[Seat]:
     """Seats for ``wanted`` among what is there now. Raises BadInput when there is no room."""
     return seats(wanted, channels(editor))
+
+
+# Metas
+
+
+def metas(scene: Any) -> dict[str, Any]:
+    """UUID -> our meta strips, wherever the user has put them."""
+    return {strip[META_KEY]: strip for strip in all_strips(scene) if isinstance(strip.get(META_KEY), str)}
+
+
+def add_meta(scene: Any, meta: PlannedMeta, seat: Seat) -> Any:
+    """The empty meta strip that ``meta`` plans. ``fit`` it once it is filled."""
+    editor = ensure_editor(scene)
+    made = strips(editor).new_meta(meta.name, seat.channel, meta.start)
+    made[META_KEY] = meta.uuid
+    made.color_tag = meta.color
+    made.select = False
+    set_span(made, meta.start, meta.end)
+    if seat.name:
+        editor.channels[seat.channel].name = seat.name
+    return made
+
+
+def seat_in(meta: Any, strip: PlannedStrip) -> Seat:
+    """A place for ``strip`` in ``meta``. Raises BadInput when it is full there."""
+    taken = ((int(other.channel), *span(other)) for other in strips(meta))
+    return Seat(channel=lane(strip.start, strip.end, taken))
+
+
+def fit(meta: Any) -> None:
+    """Have ``meta`` begin and end with what is in it: it plays nothing beyond, and does not follow."""
+    spans = [span(strip) for strip in strips(meta)]
+    wanted = min((first for first, _ in spans), default=0), max((end for _, end in spans), default=0)
+    if spans and span(meta) != wanted:
+        set_span(meta, *wanted)
 
 
 # Sound strips
 
 
-def add_sound(scene: Any, path: Path, strip: PlannedStrip, seat: Seat, story: str) -> Any:
-    """Make the strip that ``strip`` plans, on the channel of ``seat``, and prove that it is there.
+def add_sound(
+    scene: Any, path: Path, strip: PlannedStrip, seat: Seat, story: str, meta: Any | None = None
+) -> Any:
+    """Make the strip that ``strip`` plans, on the channel of ``seat`` (of ``meta``), and prove that it is
+    there.
 
     Raises SaveError when the file is not a sound (Blender itself would add a silent strip), BadInput when
     Blender refuses.
@@ -193,9 +232,10 @@ def add_sound(scene: Any, path: Path, strip: PlannedStrip, seat: Seat, story: st
     editor = ensure_editor(scene)
     if not path.is_file() or path.stat().st_size == 0:
         raise SaveError(f"The sound file {path} is gone; generate it again.")
-    made = _new_sound(editor, path, strip, seat)
+    holder = editor if meta is None else meta
+    made = _new_sound(holder, path, strip, seat)
     if made.sound is None or made.sound.samplerate == 0 or made.sound.channels == "INVALID":
-        _discard(editor, made)
+        _discard(holder, made)
         raise SaveError(f"Blender cannot read the sound file {path}; generate it again.")
     made[UUID_KEY], made[KEY] = strip.uuid, story
     made.color_tag = strip.color
@@ -209,17 +249,17 @@ def add_sound(scene: Any, path: Path, strip: PlannedStrip, seat: Seat, story: st
     return made
 
 
-def _new_sound(editor: Any, path: Path, strip: PlannedStrip, seat: Seat) -> Any:
+def _new_sound(holder: Any, path: Path, strip: PlannedStrip, seat: Seat) -> Any:
     """Plainly first; inside a sequencer's area where that had no effect, as some report of timers in 5.x."""
     for context in (contextlib.nullcontext(), _sequencer_area()):
         with context:
             try:
-                made = strips(editor).new_sound(strip.name, stored_path(path), seat.channel, strip.start)
+                made = strips(holder).new_sound(strip.name, stored_path(path), seat.channel, strip.start)
             except RuntimeError as error:
                 raise BadInput(
                     "Blender could not add the sound strip; copy the details and report them.", str(error)
                 ) from error
-            if made is not None and strips(editor).get(made.name) == made:
+            if made is not None and strips(holder).get(made.name) == made:
                 return made
     raise BadInput("Blender did not keep the sound strip; open a Sequencer and place the sound again.")
 
@@ -268,9 +308,12 @@ def is_retimed(strip: Any) -> bool:
 
 
 def shift(strip: Any, frames: int) -> None:
-    """Move ``strip`` with its trims by ``frames``."""
+    """Move ``strip`` with its trims by ``frames``; a meta of ours around it grows or shrinks with it."""
     name = "content_start" if hasattr(strip, "content_start") else "frame_start"
     setattr(strip, name, getattr(strip, name) + frames)
+    meta = strip.parent_meta()
+    if meta is not None and META_KEY in meta:
+        fit(meta)
 
 
 def content_end(strip: Any) -> int:
@@ -289,11 +332,14 @@ def room_end(scene: Any, strip: Any) -> int:
 
 
 def remove(scene: Any, uuids: set[str]) -> None:
-    """Take the top strips with these UUIDs away, and their sound if nothing else plays it."""
-    editor = scene.sequence_editor
-    if editor is not None:
-        for strip in [strip for strip in strips(editor) if uuid_of(strip) in uuids]:
-            _discard(editor, strip)
+    """Take the strips with these UUIDs away, their sound if nothing else plays it, and metas that are left
+    empty.
+    """
+    for strip in [strip for strip in all_strips(scene) if uuid_of(strip) in uuids]:
+        _discard(strip.parent_meta() or scene.sequence_editor, strip)
+    for meta in metas(scene).values():
+        if not len(strips(meta)):
+            strips(meta.parent_meta() or scene.sequence_editor).remove(meta)
 
 
 def remove_strips(scene: Any, gone: Iterable[Any]) -> None:
@@ -302,9 +348,9 @@ def remove_strips(scene: Any, gone: Iterable[Any]) -> None:
         strips(strip.parent_meta() or scene.sequence_editor).remove(strip)
 
 
-def _discard(editor: Any, strip: Any) -> None:
+def _discard(holder: Any, strip: Any) -> None:
     sound = strip.sound
-    strips(editor).remove(strip)
+    strips(holder).remove(strip)
     if sound is not None and sound.users == 0:
         bpy.data.sounds.remove(sound)
 

@@ -146,6 +146,7 @@ def sound() -> Callable[..., Any]:
             rate_hz=rate_hz,
             waveform=waveform,
             label=more.get("label", ""),
+            group=more.get("group", -1),
         )
 
     return make

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from footfall.addon.placement import (
     LAST_FRAME,
+    METAS_FROM,
     NAME_BYTES,
     Channel,
     PlannedStrip,
     Seat,
     Shot,
     channel_name,
+    gathered,
+    lane,
     moved,
     plan,
     seats,
@@ -271,3 +274,50 @@ class TestSeats:
             spans = placed.setdefault(seat.channel, list(channels[seat.channel - 1].spans))
             assert all(e <= strip.start or strip.end <= s for s, e in spans)
             spans.append((strip.start, strip.end))
+
+
+# Metas
+
+
+def kinds(counts: list[int]) -> tuple[PlannedStrip, ...]:
+    """The strips of so many hits of each kind, a second apart."""
+    made = [
+        clip(4_800, number, layer="spots", label=f"kind {group}", group=group)
+        for group, count in enumerate(counts)
+        for number in range(count)
+    ]
+    return plan(result(clip(480_000), *made), shot())
+
+
+@given(counts=st.lists(st.integers(0, 20), max_size=5))
+def test_many_hits_of_a_kind_are_gathered(counts: list[int]) -> None:
+    strips = kinds(counts)
+    found = gathered(strips)
+    by_group = [{strip.uuid for strip in strips if strip.group == group} for group in range(len(counts))]
+    for count, uuids in zip(counts, by_group, strict=True):
+        metas = {found[uuid] for uuid in uuids if uuid in found}
+        assert len(metas) == (count >= METAS_FROM)
+        for meta in metas:
+            own = [strip for strip in strips if strip.uuid in uuids]
+            assert (meta.start, meta.end) == (min(s.start for s in own), max(s.end for s in own))
+            assert meta.name == own[0].name
+            assert uuids <= set(found)
+    assert len({meta.uuid for meta in found.values()}) == sum(count >= METAS_FROM for count in counts)
+    assert found == gathered(strips)
+    assert strips[0].uuid not in found
+
+
+@given(spans=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), max_size=60))
+def test_lanes_of_a_meta_never_overlap(spans: list[tuple[int, int]]) -> None:
+    taken: list[tuple[int, int, int]] = []
+    for start, length in spans:
+        channel = lane(start, start + length, taken)
+        assert all(c != channel or e <= start or start + length <= s for c, s, e in taken)
+        taken.append((channel, start, start + length))
+    most = max((sum(s <= frame < e for _, s, e in taken) for frame in range(90)), default=0)
+    assert max((channel for channel, _, _ in taken), default=0) <= 2 * most + 1
+
+
+def test_a_full_meta_says_so() -> None:
+    with pytest.raises(BadInput, match="mixed"):
+        lane(1, 2, [(channel, 0, 9) for channel in range(1, 129)])
