@@ -10,6 +10,7 @@ import numpy as np
 BEFORE, AFTER = 4, 5  # frames that only tell what was before and after
 SLOWEST = 0.06  # a turn of speed counts from so many of the thing's sizes a second
 FARTHEST = 1e7  # from the origin; what lies beyond is no place
+_GROWN = 1.01  # squares of sizes: less than half a percent is rounding
 _STILL = 0.03  # of the speed just before: as good as at rest
 
 
@@ -18,7 +19,8 @@ class Turn:
     """A sharp turn of thing number ``body``: ``offset`` (0 to 1, roughly) after frame ``frame``.
 
     jump: (3,) change of the centre's velocity; spin: how much of the whole is change of rotation, 0 to 1;
-    halts: it came to rest smoothly, without a sharp change.
+    halts: it came to rest smoothly, without a sharp change; arm: the place on it that turned, in its own
+    space, where that is not its centre.
     """
 
     body: int
@@ -28,12 +30,22 @@ class Turn:
     spin: float
     size: float
     halts: bool = False
+    arm: np.ndarray | None = None
 
 
 def places_of(matrices: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """(F, B, 3) places of (B, 3) own centres under (F, B, 4, 4); NaN for what is nowhere."""
     with np.errstate(all="ignore"):
-        places: np.ndarray = (matrices[..., :3, :3] @ centres[:, :, None])[..., 0] + matrices[..., :3, 3]
+        places: np.ndarray = matrices[..., :3, 3].copy()
+        off = np.flatnonzero(centres.any(axis=1))
+        for axis in range(3) if len(off) else ():
+            places[:, off] += matrices[:, off][..., :3, axis] * centres[off, axis, None]
+    return on_earth(places)
+
+
+def on_earth(places: np.ndarray) -> np.ndarray:
+    """(..., 3) places, NaN for what is beyond all bounds; changed in place."""
+    with np.errstate(all="ignore"):
         places[~(np.abs(places) < FARTHEST).all(axis=-1)] = np.nan
     return places
 
@@ -48,7 +60,7 @@ def speeds_of(matrices: np.ndarray, places: np.ndarray, radius: np.ndarray) -> n
         speeds = np.concatenate((steps, np.zeros_like(steps)), axis=2)
         bases = matrices[..., :3, :3]
         turning = np.flatnonzero((bases[1:] != bases[:-1]).any(axis=(0, 2, 3)) & (radius > 0.0))
-        if len(turning):
+        if len(turning):  # most things do not turn most of the time
             own = bases[:, turning]
             own = own / np.linalg.norm(own, axis=2, keepdims=True)
             speeds[:, turning, 3:] = turned(own[:-1], own[1:]) * radius[turning, None]
@@ -60,17 +72,34 @@ def speeds_of(matrices: np.ndarray, places: np.ndarray, radius: np.ndarray) -> n
     return speeds
 
 
-def find(first: int, matrices: np.ndarray, centres: np.ndarray, radius: np.ndarray, fps: float) -> list[Turn]:
+def growing(matrices: np.ndarray, boxes: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """(thing, place on it) for the ends of those that grow or shrink in (F, B, 4, 4): a ball that is squashed
+    goes on sinking when its foot has landed. boxes: (B, 2, 3) half sizes and middles.
+    """
+    with np.errstate(all="ignore"):
+        scales = (matrices[..., :3, :3] ** 2).sum(axis=2)
+        least, most = np.nanmin(scales, axis=0, initial=np.inf), np.nanmax(scales, axis=0, initial=0.0)
+        found = np.argwhere((most > _GROWN * least) & (most < FARTHEST))
+    ends = []
+    for body, axis in found.tolist():
+        for way in (-1.0, 1.0):
+            place = boxes[body, 1].copy()
+            place[axis] += way * boxes[body, 0, axis]
+            ends.append((body, place))
+    return ends
+
+
+def find(first: int, matrices: np.ndarray, places: np.ndarray, radius: np.ndarray, fps: float) -> list[Turn]:
     """The turns in (F, B, 4, 4) matrices of frames ``first`` on, in order of time and the sharpest first.
 
-    centres: (B, 3) in the things' own spaces; radius: (B,) half sizes. The first ``BEFORE`` and the last
-    ``AFTER`` frames are only looked at.
+    places: (F, B, 3) centres, as ``places_of`` tells them; radius: (B,) half sizes. The first ``BEFORE`` and
+    the last ``AFTER`` frames are only looked at.
     """
     if len(matrices) <= BEFORE + AFTER or not matrices.shape[1]:
         return []
     least = np.maximum(2.0 * radius * SLOWEST / fps, 1e-6)
     with np.errstate(all="ignore"):
-        speeds = speeds_of(matrices, places_of(matrices, centres), radius)
+        speeds = speeds_of(matrices, places, radius)
         found = _sharp(first, speeds, least)
         sharp = {(turn.body, turn.frame + step): turn.size for turn in found for step in (-1, 0, 1)}
         found += [

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 BEFORE, AFTER = 8, 5  # frames around those that are searched
-_MOST = 256
-_ROWS = 120_000  # things times frames kept at once
+_MOST = 1024
+_ROWS = 30_000  # things times frames kept at once: what can be searched within a tick
 
 
 class Window:
@@ -63,8 +63,12 @@ class Window:
 
     def around(self, body: int, frame: int, back: int, ahead: int) -> np.ndarray:
         """(back + 1 + ahead, 4, 4) of one thing, NaN where nothing is kept."""
-        found = np.full((back + 1 + ahead, 4, 4), np.nan)
-        low, high = frame - back - self.first, frame + ahead + 1 - self.first
-        inside = slice(max(low, 0), min(high, self.filled))
-        found[inside.start - low : inside.stop - low] = self.matrices[inside, body]
+        return self.around_many(np.array([body]), np.array([frame]), back, ahead)[0]
+
+    def around_many(self, bodies: np.ndarray, frames: np.ndarray, back: int, ahead: int) -> np.ndarray:
+        """(C, back + 1 + ahead, 4, 4) of things at frames of their own, NaN where nothing is kept."""
+        rows = (frames - self.first)[:, None] + np.arange(-back, ahead + 1)
+        inside = (rows >= 0) & (rows < self.filled)
+        found = self.matrices[np.where(inside, rows, 0), bodies[:, None]].astype(np.float64)
+        found[~inside] = np.nan
         return found

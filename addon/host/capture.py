@@ -15,6 +15,7 @@ scene.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
@@ -221,6 +222,27 @@ class Capture:
             stack.push(self._on_error)
             self._advance(require_scene(self._uid, self._name))
         return self._done < len(self._moments)
+
+    @property
+    def next_frame(self) -> int | None:
+        """The frame of the next picture; None while physics are played, and after the last picture."""
+        if self._played < len(self._to_play) or self._done == len(self._moments):
+            return None
+        return self._moments[self._done].frame
+
+    def beside(self, work: Callable[[], bool], *, plays: bool = False) -> bool:
+        """Let others of ours move the scene's frame in this tick, without taking them for the user.
+
+        plays: they show every frame in turn, physics too, so none need be played for the pictures.
+        """
+        scene = require_scene(self._uid, self._name)
+        self._notice_user(scene)
+        if plays:
+            self._to_play = []
+        try:
+            return work()
+        finally:
+            self._placed = (scene.frame_current, scene.frame_subframe)
 
     def _advance(self, scene: bpy.types.Scene) -> None:
         self._notice_user(scene)

@@ -22,23 +22,35 @@ PICTURES_PART = 0.7  # of the progress, where hits are read as well
 
 
 class Running:
-    """The capture of one job. ``progress``: 0..1."""
+    """The capture of one job, and where hits are read from the scene's motion the reading that goes along.
 
-    def __init__(self, job_id: str, capture: Capture, *, reads: bool = False) -> None:
+    progress: 0..1.
+    """
+
+    def __init__(self, job_id: str, capture: Capture) -> None:
         self.job_id = job_id
         self.capture = capture
         self.complete = False
         self.pictures: tuple[Any, Any] | None = None
-        self.reads = reads  # the scene's motion as well
         self.reading: Reading | None = None
         self.hits: tuple[Any, ...] | None = None
 
     @property
     def progress(self) -> float:
-        if not self.reads:
+        if self.reading is None and self.hits is None:
             return self.capture.progress
-        read = self.reading.progress if self.reading is not None else float(self.hits is not None)
+        read = self.reading.progress if self.reading is not None else 1.0
         return self.capture.progress * PICTURES_PART + read * (1.0 - PICTURES_PART)
+
+    @property
+    def reads_next(self) -> bool:
+        """Whether the next frame is read before the next picture is taken."""
+        if self.reading is None:
+            return False
+        read, picture = self.reading.next_frame, self.capture.next_frame
+        if self.complete or (self.capture.route == "camera" and self.capture.progress == 0.0):
+            return True
+        return read is not None and picture is not None and read <= picture
 
     def abort(self) -> None:
         """Stop, and give the user's frame and poses back."""
@@ -70,6 +82,7 @@ def _begin(session: Session, job_id: str) -> bool:
         session.send(job_id, work.request, _blend_path(session, job_id))
         return True
     from . import capture
+    from .tracks import Reading
 
     order = work.order
     if order.file_id != session.file_id:
@@ -81,38 +94,36 @@ def _begin(session: Session, job_id: str) -> bool:
         end=order.span.end,
         per_second=order.per_second,
         route=order.source,
+        motion=_motion(order),
     )
     session.table.move(job_id, CAPTURING, session.clock())
     running = capture.begin(bpy.context, options)
+    session.capture = Running(job_id, running)
     # What the sequencer shows is not the scene's own motion.
-    session.capture = Running(job_id, running, reads=_reads(order) and running.route != "sequencer")
+    if _reads(order) and running.route != "sequencer":
+        session.capture.reading = Reading(
+            scene, order.span, order.rate, off_camera=order.off_screen, hidden=order.hidden
+        )
     return True
 
 
 def _continue(session: Session, running: Running) -> bool:
     job = session.table.get(running.job_id)
     try:
-        if not running.complete:
-            session.did = "picture"
-            running.complete = not running.capture.step()
-            if job is not None:
-                job.fraction = running.progress
-            return True
         if running.pictures is None:  # restoring and sending have a tick each
-            session.did = "restore"
-            running.pictures = running.capture.finish()
-            if running.reads:
-                running.reading = _reading(session, running)
-            return True
-        if running.reading is not None:
             session.did = "picture"
-            if not running.reading.step():
+            if running.reads_next:
+                _read_on(running)
+            elif not running.complete:
+                running.complete = not running.capture.step()
+            else:
                 session.did = "restore"
-                running.hits, running.reading = running.reading.finish(), None
+                running.pictures = running.capture.finish()
             if job is not None:
                 job.fraction = running.progress
             return True
     except FootfallError:
+        running.abort()
         session.capture = None
         raise
     session.did, session.capture = "send", None
@@ -121,17 +132,31 @@ def _continue(session: Session, running: Running) -> bool:
     return True
 
 
+def _read_on(running: Running) -> None:
+    """Read hits as far as the next picture, or to the end: both go through the frames together."""
+    reading, capture = running.reading, running.capture
+    assert reading is not None
+    until = capture.next_frame
+    if not capture.beside(lambda: reading.step(until=until), plays=capture.route == "camera"):
+        running.hits, running.reading = reading.finish(), None
+
+
 def _reads(order: Order) -> bool:
     """Where hits are wanted and nobody has said where they are, the scene's motion tells."""
     return order.hits == "scene" and "events" not in order.settings and wants_hits(order.settings)
 
 
-def _reading(session: Session, running: Running) -> Reading:
-    from .tracks import Reading
-
-    order = session.works[running.job_id].order
-    scene = _scene(order.scene_name, order.scene_uid)
-    return Reading(scene, order.span, order.rate, off_camera=order.off_screen, hidden=order.hidden)
+def _motion(order: Order) -> str:
+    """When the worker is to look for hits in small pictures of every frame: see CaptureOptions."""
+    settings = order.settings
+    known = "events" in settings and bool(settings["layers"])
+    asked = wants_hits(settings) or not settings["layers"]
+    if known or not (asked or settings.get("hard_cuts")):
+        return "never"
+    if asked and order.hits == "pixels":
+        return "always"
+    # Footage has no motion of its own that could be read, and no cuts that the scene knows of.
+    return "never" if asked and order.hits == "markers" else "footage"
 
 
 def _request(session: Session, running: Running, frames: Any, times_s: Any) -> Any:
@@ -154,6 +179,8 @@ def _request(session: Session, running: Running, frames: Any, times_s: Any) -> A
     if settings.get("hard_cuts") and running.capture.route != "sequencer":
         cuts = cut_frames(scene, order.span)[:CUTS]
         settings["cuts"] = tuple(wire_seconds(order.span.time_s(frame, order.rate)) for frame in cuts)
+    if running.capture.motion is not None:
+        settings |= {"motion": running.capture.motion.grey, "motion_rate": running.capture.motion.plan.rate}
     duration_s = wire_seconds(order.span.duration_s(order.rate))
     return FoleyRequest(frames=frames, times_s=times_s, duration_s=duration_s, **settings)
 

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
-import bpy
 import numpy as np
 
 from ..hits import arcs
 from ..hits.arcs import Meeting, Sample
+from .track_sources import Now
 
 Looking = Generator[tuple[float, ...], list[np.ndarray | None], Meeting]
 
@@ -30,8 +30,8 @@ class Doubt:
 
 def settle(
     doubts: list[Doubt],
-    go: Callable[[int, float], bpy.types.Depsgraph],
-    where: Callable[[bpy.types.Depsgraph, int], np.ndarray | None],
+    go: Callable[[int, float], Now],
+    where: Callable[[Now, int], np.ndarray | None],
     most: int,
 ) -> Generator[None, None, list[Meeting]]:
     """Look at each of ``doubts``, those first that come first in the list; yields before each look.
@@ -51,9 +51,9 @@ def settle(
         for moment, numbers in moments:
             yield
             most -= 1
-            depsgraph = go(math.floor(moment), moment - math.floor(moment))
+            now = go(math.floor(moment), moment - math.floor(moment))
             for number in numbers:
-                matrix = where(depsgraph, doubts[number].body)
+                matrix = where(now, doubts[number].body)
                 places[number, moment] = (
                     None if matrix is None else matrix[:3, :3] @ doubts[number].arm + matrix[:3, 3]
                 )

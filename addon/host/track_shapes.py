@@ -13,6 +13,7 @@ from mathutils.bvhtree import BVHTree
 
 _WAYS = 240  # directions in which the outermost corners are kept
 _MOST_CORNERS = 200_000
+_LOOKED_AT = 4_000  # corners that are compared; of more, some
 _BOX = ((0, 1, 2, 3), (4, 7, 6, 5), (0, 4, 5, 1), (1, 5, 6, 2), (2, 6, 7, 3), (4, 0, 3, 7))
 
 
@@ -40,7 +41,9 @@ def outermost(corners: np.ndarray, ways: np.ndarray = _DIRECTIONS) -> np.ndarray
     """Numbers of the few of (V, 3) corners that lie farthest out; few corners all stay."""
     if len(corners) <= len(ways):
         return np.arange(len(corners))
-    return np.unique(np.argmax(corners @ ways.T, axis=0))
+    some = np.arange(0, len(corners), -(-len(corners) // _LOOKED_AT))
+    ends = np.concatenate((corners.argmin(axis=0), corners.argmax(axis=0)))
+    return np.unique(np.concatenate((some[np.argmax(corners[some] @ ways.T, axis=0)], ends)))
 
 
 def corners_of(one: bpy.types.Object) -> np.ndarray:
@@ -52,7 +55,7 @@ def corners_of(one: bpy.types.Object) -> np.ndarray:
     return flat.reshape(-1, 3).astype(float)
 
 
-def shape_of(one: bpy.types.Object | None, depsgraph: bpy.types.Depsgraph) -> Shape | None:
+def shape_of(one: bpy.types.Object | None, depsgraph: bpy.types.Depsgraph | None) -> Shape | None:
     """The shape of an evaluated object as it is now; None where there is no surface. No mesh: its box."""
     if one is None:
         return None
@@ -79,28 +82,3 @@ def faces_shape(corners: np.ndarray, faces: Sequence[Sequence[int]]) -> Shape | 
         return None
     tree = BVHTree.FromPolygons(corners.tolist(), faces) if faces else None
     return Shape(corners[outermost(corners)], tree)
-
-
-def nearest(
-    points: np.ndarray, matrix: np.ndarray, tree: Any, within: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """For each of (P, 3) points in the world the nearest place on a surface and its normal there.
-
-    NaN where nothing lies within about ``within``, or the surface's space is flat.
-    """
-    places, normals = np.full((2, len(points), 3), np.nan)
-    turn = matrix[:3, :3]
-    size = np.abs(np.linalg.det(turn)) if np.isfinite(matrix).all() else 0.0
-    if tree is None or not size > 1e-18:
-        return places, normals
-    back = np.linalg.inv(turn)
-    far = within * float(np.sqrt((back**2).sum(axis=0)).max()) * 1.75 + 1e-9
-    find = tree.find_nearest
-    for index, point in enumerate(((points - matrix[:3, 3]) @ back.T).tolist()):
-        place, normal, _, _ = find(point, far)
-        if place is not None:
-            places[index], normals[index] = place[:], normal[:]
-    normals = normals @ back
-    with np.errstate(all="ignore"):
-        normals /= np.sqrt((normals**2).sum(axis=1, keepdims=True))
-    return places @ turn.T + matrix[:3, 3], normals

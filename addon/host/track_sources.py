@@ -13,9 +13,11 @@ from typing import Any, Protocol
 import bpy
 import numpy as np
 
+from .capture_state import require_scene
+
 Key = tuple[str, str | None]  # an object's name, and the library that it is linked from
 _REMAPS = 200  # how often the list of instances may change in one reading
-_CHEAPER = 12  # reading one object by name costs as much as so many in a row
+_CHEAPER = 4  # reading one object by name costs as much as so many in a row
 
 
 class Source(Protocol):
@@ -23,22 +25,62 @@ class Source(Protocol):
 
     count: int
 
-    def read(self, depsgraph: bpy.types.Depsgraph, out: np.ndarray) -> None: ...
+    def read(self, now: Now, out: np.ndarray) -> None: ...
 
-    def one(self, depsgraph: bpy.types.Depsgraph, row: int) -> np.ndarray | None: ...
+    def one(self, now: Now, row: int) -> np.ndarray | None: ...
 
 
 def key_of(one: bpy.types.Object) -> Key:
     return one.name, None if one.library is None else one.library.filepath
 
 
-def find(key: Key, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object | None:
-    """The evaluated object of that key, if it is there now."""
-    name, library = key
-    one = bpy.data.objects.get(name if library is None else (name, library))
-    if one is None or (library is None and one.library is not None):
-        one = bpy.data.objects.get(key)
-    return None if one is None else one.evaluated_get(depsgraph)
+class Now:
+    """The evaluated scene within one tick. Looking an object up by name takes Blender long, so each is only
+    looked up once; nothing is kept beyond the tick.
+    """
+
+    def __init__(self, uid: int, name: str) -> None:
+        self._uid, self._name = uid, name
+        self._scene: bpy.types.Scene | None = None
+        self._known: dict[Key, bpy.types.Object] = {}
+
+    @property
+    def scene(self) -> bpy.types.Scene:
+        """Raises BadInput when it is gone."""
+        if self._scene is None:
+            self._scene = require_scene(self._uid, self._name)
+        return self._scene
+
+    @property
+    def depsgraph(self) -> bpy.types.Depsgraph:
+        return self.scene.view_layers[0].depsgraph
+
+    def show(self, frame: int, fraction: float = 0.0) -> Now:
+        """Evaluate the scene there, unless it stands there already."""
+        scene = self.scene
+        if (scene.frame_current, scene.frame_subframe) != (frame, fraction) or self.depsgraph is None:
+            scene.frame_set(frame, subframe=fraction)
+        return self
+
+    def forget(self) -> None:
+        """The tick is over."""
+        self._scene = None
+        self._known.clear()
+
+    def find(self, key: Key) -> bpy.types.Object | None:
+        """The evaluated object of that key, if it is there now."""
+        one = self._known.get(key)
+        if one is not None:
+            try:
+                return one.evaluated_get(self.depsgraph)
+            except ReferenceError:  # a handler of the user's has removed it
+                del self._known[key]
+        name, library = key
+        one = bpy.data.objects.get((name, library))
+        if one is None:
+            return None
+        self._known[key] = one
+        return one.evaluated_get(self.depsgraph)
 
 
 class Objects:
@@ -58,22 +100,22 @@ class Objects:
             self._rows = np.array(rows, int)
             self._flat = np.zeros(len(keys) * 16, np.float32)
 
-    def read(self, depsgraph: bpy.types.Depsgraph, out: np.ndarray) -> None:
-        if self._rows is not None and len(depsgraph.objects) * 16 == len(self._flat):
-            depsgraph.objects.foreach_get("matrix_world", self._flat)
+    def read(self, now: Now, out: np.ndarray) -> None:
+        if self._rows is not None and len(now.depsgraph.objects) * 16 == len(self._flat):
+            now.depsgraph.objects.foreach_get("matrix_world", self._flat)
             out[:] = self._flat.reshape(-1, 4, 4)[self._rows].swapaxes(1, 2)
         else:
             self._rows = None
             for row in range(self.count):
-                found = self.one(depsgraph, row)
+                found = self.one(now, row)
                 out[row] = np.nan if found is None else found
         for row in self._blinks:
-            one = find(self._keys[row], depsgraph)
+            one = now.find(self._keys[row])
             if one is None or one.hide_viewport or (one.hide_render and not self._hidden):
                 out[row] = np.nan
 
-    def one(self, depsgraph: bpy.types.Depsgraph, row: int) -> np.ndarray | None:
-        found = find(self._keys[row], depsgraph)
+    def one(self, now: Now, row: int) -> np.ndarray | None:
+        found = now.find(self._keys[row])
         return None if found is None else np.array(found.matrix_world, np.float64)
 
 
@@ -85,18 +127,18 @@ class Bones:
         self.count = len(self._bones)
         self._flat = np.zeros(total * 16, np.float32)
 
-    def read(self, depsgraph: bpy.types.Depsgraph, out: np.ndarray) -> None:
+    def read(self, now: Now, out: np.ndarray) -> None:
         out[:] = np.nan
-        rig = find(self._key, depsgraph)
+        rig = now.find(self._key)
         if rig is None or rig.pose is None or len(rig.pose.bones) * 16 != len(self._flat):
             return
         rig.pose.bones.foreach_get("matrix", self._flat)
         poses = self._flat.reshape(-1, 4, 4)[self._bones].swapaxes(1, 2)
         out[:] = np.array(rig.matrix_world) @ poses
 
-    def one(self, depsgraph: bpy.types.Depsgraph, row: int) -> np.ndarray | None:
+    def one(self, now: Now, row: int) -> np.ndarray | None:
         everything = np.zeros((self.count, 4, 4))
-        self.read(depsgraph, everything)
+        self.read(now, everything)
         return everything[row]
 
 
@@ -110,9 +152,9 @@ class Bending:
         self._flat = np.zeros(total * 3, np.float32)
         self.points = np.full((len(corners), 3), np.nan, np.float32)
 
-    def read(self, depsgraph: bpy.types.Depsgraph, out: np.ndarray) -> None:
+    def read(self, now: Now, out: np.ndarray) -> None:
         self.points[:] = np.nan
-        found = find(self._key, depsgraph)
+        found = now.find(self._key)
         mesh = found.data if found is not None and found.type == "MESH" else None
         if mesh is not None and len(mesh.vertices) * 3 == len(self._flat):
             mesh.vertices.foreach_get("co", self._flat)
@@ -121,9 +163,9 @@ class Bending:
         out[:] = np.eye(4)
         out[0, :3, 3] = self.points.mean(axis=0)
 
-    def one(self, depsgraph: bpy.types.Depsgraph, row: int) -> np.ndarray | None:
+    def one(self, now: Now, row: int) -> np.ndarray | None:
         out = np.zeros((1, 4, 4))
-        self.read(depsgraph, out)
+        self.read(now, out)
         return out[0]
 
 
@@ -137,22 +179,22 @@ class Instances:
         self._flat = np.zeros(0, np.float32)
         self._left = _REMAPS
 
-    def read(self, depsgraph: bpy.types.Depsgraph, out: np.ndarray) -> None:
+    def read(self, now: Now, out: np.ndarray) -> None:
         out[:] = np.nan
-        total = len(depsgraph.object_instances)
+        total = len(now.depsgraph.object_instances)
         if total != len(self._rows):
             if self._left <= 0:
                 return
             self._left -= 1
-            rows = [self._keys.get(key, -1) for key in instance_keys(depsgraph)]
+            rows = [self._keys.get(key, -1) for key in instance_keys(now.depsgraph)]
             self._rows, self._flat = np.array(rows, int), np.zeros(total * 16, np.float32)
-        depsgraph.object_instances.foreach_get("matrix_world", self._flat)
+        now.depsgraph.object_instances.foreach_get("matrix_world", self._flat)
         known = self._rows >= 0
         out[self._rows[known]] = self._flat.reshape(-1, 4, 4)[known].swapaxes(1, 2)
 
-    def one(self, depsgraph: bpy.types.Depsgraph, row: int) -> np.ndarray | None:
+    def one(self, now: Now, row: int) -> np.ndarray | None:
         out = np.zeros((self.count, 4, 4))
-        self.read(depsgraph, out)
+        self.read(now, out)
         return out[row]
 
 

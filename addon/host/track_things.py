@@ -17,7 +17,7 @@ from ..hits.words import name_bone, name_thing
 from .capture_state import action_curves
 from .track_parts import Group, Piece, bending, rigs, simulated
 from .track_shapes import Shape, shape_of
-from .track_sources import Instances, Key, Objects, Source, find, instance_keys, key_of
+from .track_sources import Instances, Key, Now, Objects, Source, instance_keys, key_of
 
 SOLID = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 MOST_BODIES = 12_000  # followed: the largest
@@ -44,23 +44,24 @@ class Things:
     pieces: dict[int, Piece]
     notes: list[str]
     _shapes: dict[Any, Shape | None] = field(default_factory=dict)
+    _words: dict[int, str] = field(default_factory=dict)
 
-    def read(self, depsgraph: bpy.types.Depsgraph, out: np.ndarray) -> None:
+    def read(self, now: Now, out: np.ndarray) -> None:
         """Fill (bodies, 4, 4) with where everything is now; NaN for what is not there."""
         first = 0
         for source in self.sources:
-            source.read(depsgraph, out[first : first + source.count])
+            source.read(now, out[first : first + source.count])
             first += source.count
 
-    def one(self, depsgraph: bpy.types.Depsgraph, number: int) -> np.ndarray | None:
+    def one(self, now: Now, number: int) -> np.ndarray | None:
         """(4, 4) where one body is now."""
         for source in self.sources:
             if number < source.count:
-                return source.one(depsgraph, number)
+                return source.one(now, number)
             number -= source.count
         return None
 
-    def shape(self, number: int, depsgraph: bpy.types.Depsgraph) -> Shape | None:
+    def shape(self, number: int, now: Now) -> Shape | None:
         """The shape of a thing, kept; that of a bending one only tells its corners at the start."""
         piece = self.pieces.get(number)
         key = piece if piece is not None else self.keys[number]
@@ -68,11 +69,16 @@ class Things:
             if piece is not None:
                 self._shapes[key] = piece.shape
             else:
-                self._shapes[key] = shape_of(find(self.keys[number], depsgraph), depsgraph)
+                self._shapes[key] = shape_of(now.find(self.keys[number]), now.depsgraph)
         return self._shapes[key]
 
     def words(self, number: int) -> str:
         """What a thing is called."""
+        if number not in self._words:
+            self._words[number] = self._named(number)
+        return self._words[number]
+
+    def _named(self, number: int) -> str:
         one = bpy.data.objects.get(self.keys[number][0])
         piece = self.pieces.get(number)
         if piece is not None and piece.name:
@@ -84,17 +90,16 @@ class Things:
         return name_thing(one.name, slots[0].name if slots else "", groups[0].name if groups else "")
 
 
-def gather(
-    scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, updated: dict[Key, bool], *, hidden: bool
-) -> Things:
-    """The solid things of ``scene`` as they are now.
+def gather(now: Now, updated: dict[Key, bool], *, hidden: bool) -> Things:
+    """The solid things of the scene as they are now.
 
     updated: the objects that are evaluated with every frame, and whether their shape is; hidden: also those
     that are not rendered.
     """
+    depsgraph = now.depsgraph
     listed = list(depsgraph.objects)
     keys = [key_of(one) for one in listed]
-    blinking = _blinking(scene)
+    blinking = _blinking(now.scene)
     made = _Making(notes=[])
     groups = []
     split: set[Key] = set()
@@ -106,7 +111,7 @@ def gather(
         split.add(group.pieces[0].key)
     solid = [one for one, key in zip(listed, keys, strict=True) if one.type in SOLID and key not in split]
     moving = [one for one in solid if key_of(one) in updated or key_of(one) in blinking]
-    moving += [one for one in _not_there(blinking, set(keys), depsgraph) if key_of(one) not in split]
+    moving += [one for one in _not_there(blinking, set(keys), now) if key_of(one) not in split]
     seen = [one for one in moving if hidden or not one.hide_render or key_of(one) in blinking]
     made.objects(_largest(seen, made.notes), keys, blinking, hidden=hidden)
     hiding = {key for key, one in zip(keys, listed, strict=True) if one.hide_render and not hidden}
@@ -275,7 +280,7 @@ def _blinking(scene: bpy.types.Scene) -> set[Key]:
     return found
 
 
-def _not_there(keys: set[Key], there: set[Key], depsgraph: bpy.types.Depsgraph) -> list[bpy.types.Object]:
+def _not_there(keys: set[Key], there: set[Key], now: Now) -> list[bpy.types.Object]:
     """Those of ``keys`` that are hidden now and may come later."""
-    found = (find(key, depsgraph) for key in sorted(keys - there, key=str))
+    found = (now.find(key) for key in sorted(keys - there, key=str))
     return [one for one in found if one is not None]

@@ -24,19 +24,24 @@ from ..hits.window import AFTER, BEFORE, Window
 from ..hits.words import is_foot, together
 from ..timeline import FrameRange, Rate, wire_seconds
 from ..wire.messages import Event
+from . import track_movers as movers
 from .capture_simulation import frames_to_play
-from .capture_state import UserState, require_scene
+from .capture_state import UserState
 from .track_contact import Contacts, Touch
 from .track_looks import Doubt, settle
-from .track_sources import Bending, Key, key_of
+from .track_sources import Bending, Key, Now, key_of
 from .track_things import Things, gather
 from .track_view import NOWHERE, Eyes, cut_frames
 
 AROUND = 3  # frames before and after the shot that tell of hits at its ends
 BUDGET_S = 0.02  # of one step, besides the evaluation of a frame
 _TURNS = 64  # looked into at one frame: the sharpest
+_TOGETHER = 256  # turns prepared at once
+_COLUMNS = 1_000  # things searched at once
 _LEAST_LOOKS = 120  # between frames; a tenth of the shot's frames in longer ones
-_SPINNING = 0.3  # a turn that is so much rotation is timed at the place that touches
+_SPINNING = 0.1  # of a turn's size: where a thing turns or grows that much, the place that touches tells when
+
+_CROWDED = f"More than {_TURNS} things turn sharply at once; hits are read from the heaviest."
 
 _ON_SAVE, _ON_LOAD = bpy.app.handlers.save_pre, bpy.app.handlers.load_pre
 
@@ -77,9 +82,8 @@ class Reading:
         self.next_frame: int | None = self._frames[0]
         self.cuts = tuple(wire_seconds(span.time_s(frame, rate)) for frame in cut_frames(scene, span))
         self.notes: list[str] = []
-        self._eyes = Eyes()
+        self._eyes, self._now = Eyes(), Now(self._uid, self._name)
         self._found: list[_Found] = []
-        self._looked = 0
         self._work = self._run()
         self._state: UserState | None = UserState.remember(scene)
         _ON_SAVE.append(self._before_save)
@@ -104,6 +108,7 @@ class Reading:
         began = time.perf_counter()
         with ExitStack() as stack:
             stack.push(self._on_error)
+            stack.callback(self._now.forget)
             while until is None or self.next_frame is None or self.next_frame <= until:
                 if next(self._work, _DONE) is _DONE:
                     return False
@@ -154,13 +159,12 @@ class Reading:
         for frame in self._frames:
             self.next_frame = frame
             yield
-            depsgraph = self._go(frame)
+            self._now.show(frame)
             if frame < begin:
                 continue  # physics on its way to the shot
             if frame == begin:
-                depsgraph = self._begin(frame)
-                yield
-            self._read(frame, depsgraph)
+                self._begin(frame)
+            self._read(frame)
             if self._window.full:
                 yield from self._search()
         self.next_frame = None
@@ -168,106 +172,114 @@ class Reading:
         yield from self._search()
         yield from self._narrow()
 
-    def _go(self, frame: int, fraction: float = 0.0) -> bpy.types.Depsgraph:
-        scene = require_scene(self._uid, self._name)
-        layer = scene.view_layers[0]
-        if (scene.frame_current, scene.frame_subframe) != (frame, fraction) or layer.depsgraph is None:
-            scene.frame_set(frame, subframe=fraction)
-        return layer.depsgraph
-
-    def _begin(self, frame: int) -> bpy.types.Depsgraph:
+    def _begin(self, frame: int) -> None:
         """Gather what there is, once it is known what moves."""
-        scene = require_scene(self._uid, self._name)
+        scene = self._now.scene
         scene.frame_set(frame)  # after a change of the scene everything is evaluated once
         updated = _updated(scene, frame)
-        depsgraph = scene.view_layers[0].depsgraph
-        self._things = things = gather(scene, depsgraph, updated, hidden=self._hidden)
+        self._things = things = gather(self._now, updated, hidden=self._hidden)
         self.notes += things.notes
         self._bending = _bending_sources(things)
         self._window = Window(frame, things.bodies, {row: len(one.points) for row, one in self._bending})
-        self._radius = self._sizes(things, depsgraph)
-        self._contacts = Contacts(things, self._radius, self._window, self._fps)
-        return depsgraph
+        self._radius = self._sizes(things)
+        self._contacts = Contacts(things, self._window, self._fps)
 
-    def _sizes(self, things: Things, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+    def _sizes(self, things: Things) -> np.ndarray:
         """(N,) half sizes of all things."""
         matrices = things.still.copy()
-        things.read(depsgraph, matrices[: things.bodies])
+        things.read(self._now, matrices[: things.bodies])
         with np.errstate(all="ignore"):
             scales = np.linalg.norm(np.nan_to_num(matrices[:, :3, :3]), axis=1)
             halves = np.linalg.norm(things.boxes[:, 0] * scales, axis=1)
         return np.clip(np.nan_to_num(halves), 0.0, watch.FARTHEST)
 
-    def _read(self, frame: int, depsgraph: bpy.types.Depsgraph) -> None:
-        self._things.read(depsgraph, self._window.put())
+    def _read(self, frame: int) -> None:
+        self._things.read(self._now, self._window.put())
         for row, source in self._bending:
             self._window.points[row][self._window.filled - 1] = source.points
-        self._eyes.note(frame, require_scene(self._uid, self._name), depsgraph)
+        self._eyes.note(frame, self._now.scene, self._now.depsgraph)
 
     def _search(self) -> Iterator[None]:
         """Look for hits in the frames that are kept, and make room for more."""
-        window, bodies = self._window, self._things.bodies
-        filled = slice(0, window.filled)
-        matrices = window.matrices[filled].astype(np.float64)
-        centres, radius = self._things.boxes[:bodies, 1], self._radius[:bodies]
+        window, bodies, fps = self._window, self._things.bodies, self._fps
+        matrices = window.matrices[: window.filled].astype(np.float64)
+        middles, radius = self._things.boxes[:bodies, 1], self._radius[:bodies]
+        places = watch.places_of(matrices, middles)
         skip = BEFORE - watch.BEFORE
-        turns = watch.find(window.first + skip, matrices[skip:], centres, radius, self._fps)
-        yield
-        counts: dict[int, int] = {}
-        for turn in turns:
-            counts[turn.frame] = counts.get(turn.frame, 0) + 1
-            if counts[turn.frame] <= _TURNS:
-                self._look_into(turn)
-                yield
-        places = watch.places_of(matrices, centres)[: window.filled - AFTER + passes.AFTER]
+        self._contacts.begin(matrices)
+        turns: list[Turn] = []
+        for first in range(0, bodies, _COLUMNS):
+            some = slice(first, first + _COLUMNS)
+            found = watch.find(
+                window.first + skip, matrices[skip:, some], places[skip:, some], radius[some], fps
+            )
+            turns += [replace(turn, body=turn.body + first) for turn in found] if first else found
+            yield
+        ends = watch.growing(matrices, self._things.boxes[:bodies])
+        for first in range(0, len(ends), _COLUMNS):
+            some = ends[first : first + _COLUMNS]
+            rows, arms = [body for body, _ in some], np.array([arm for _, arm in some])
+            own = matrices[skip:, rows]
+            found = watch.find(window.first + skip, own, watch.places_of(own, arms), radius[rows], fps)
+            turns += [replace(turn, body=rows[turn.body], arm=arms[turn.body]) for turn in found]
+            yield
+        turns = self._sharpest(turns)
+        for first in range(0, len(turns), _TOGETHER):
+            group = turns[first : first + _TOGETHER]
+            arms = np.array([middles[turn.body] if turn.arm is None else turn.arm for turn in group])
+            ways, met = movers.paths(window, group, arms)
+            known = movers.movers(window, group, arms, met, self._things.boxes, self._radius)
+            for mover, way in zip(known, ways, strict=True):
+                if mover is not None:
+                    self._look_into(mover, way)
+                    yield
         skip = BEFORE - passes.BEFORE
-        eyes = self._eyes.places(window.first + skip, len(places) - skip)
-        for one in passes.find(window.first + skip, places[skip:], eyes, radius, self._fps):
+        last = window.filled - AFTER + passes.AFTER
+        eyes = self._eyes.places(window.first + skip, last - skip)
+        for one in passes.find(window.first + skip, places[skip:last], eyes, radius, self._fps):
             self._pass(one, places[round(one.time) - window.first, one.body])
         window.roll()
         self._eyes.forget(window.first)
 
+    def _sharpest(self, turns: list[Turn]) -> list[Turn]:
+        """Of one frame's turns only as many as can be looked into."""
+        frames: dict[int, list[Turn]] = {}
+        for turn in turns:
+            frames.setdefault(turn.frame, []).append(turn)
+        kept: list[Turn] = []
+        for group in frames.values():
+            if len(group) > _TURNS:
+                self._note(_CROWDED)
+                group = sorted(group, key=lambda turn: -turn.size * self._radius[turn.body])[:_TURNS]
+            kept += group
+        return kept
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
     # Hits ----------------------------------------------------------------------------------------------
 
-    def _look_into(self, turn: Turn) -> None:
+    def _look_into(self, mover: movers.Mover, way: np.ndarray) -> None:
         """A turn that is a hit and can be seen is told."""
-        things = self._things
-        middle = things.boxes[turn.body, 1]
-        met, early, late = self._meeting(turn, middle)
-        if met is None:
-            return
-        depsgraph = require_scene(self._uid, self._name).view_layers[0].depsgraph
-        touch = self._contacts.touch(turn, met, depsgraph)
+        things, turn, met = self._things, mover.turn, mover.met
+        touch = self._contacts.touch(mover, self._now)
         if touch is None:
             return
-        arm = middle
-        if turn.spin > _SPINNING and turn.body not in self._window.points:
-            closer, sooner, later = self._meeting(turn, touch.arm)
-            if closer is not None:
-                arm, met, early, late = touch.arm, closer, sooner, later
         view = self._eyes.view(turn.frame)
         seen = NOWHERE if view is None else view.see(touch.point, float(self._radius[turn.body]))
         if not (seen.inside or self._off_camera):
             return
+        arm = things.boxes[turn.body, 1] if turn.arm is None else turn.arm
+        if mover.points is None and mover.changes() > _SPINNING * turn.size:
+            own = mover.own(touch.point[None])
+            ways, closer = movers.paths(self._window, [turn], own, touching=True)
+            if closer.known[0]:
+                arm, way, met = own[0], ways[0], closer[0]
         doubt = None
-        if (
-            not (turn.halts or things.simulated[[turn.body, touch.partner]].any())
-            and met.doubt > arcs.CERTAIN
-        ):
-            doubt = Doubt(turn.body, turn.frame, met, early, late, arm)
+        if met.doubt > arcs.CERTAIN and not things.simulated[[turn.body, touch.partner]].any():
+            doubt = Doubt(turn.body, turn.frame, met, *arcs.sides(way, turn.size), arm)
         self._found.append(_Found(self._contact(turn, touch, turn.frame + met.time, seen), touch, doubt))
-
-    def _meeting(self, turn: Turn, arm: np.ndarray) -> tuple[arcs.Meeting | None, list[Any], list[Any]]:
-        """When the path of one place on the mover turns; None where too little is known."""
-        around = self._window.around(turn.body, turn.frame, arcs.EARLY, arcs.LATE)
-        places = around[:, :3, :3] @ arm + around[:, :3, 3]
-        early, late = arcs.sides(places, turn.size)
-        if not early or not late:
-            return None, early, late
-        if turn.halts:
-            still = places[arcs.EARLY + 1]
-            return arcs.Meeting(arcs.rest(places), -turn.jump, np.zeros(3), still), early, late
-        return arcs.meet(early, late, turn.offset), early, late
 
     def _contact(self, turn: Turn, touch: Touch, moment: float, seen: Any) -> Contact:
         things = self._things
@@ -314,7 +326,7 @@ class Reading:
         doubts = [self._found[number].doubt for number in doubtful]
         most = max(_LEAST_LOOKS, self._span.count // 10)
         settled = yield from settle(
-            [one for one in doubts if one is not None], self._go, self._things.one, most
+            [one for one in doubts if one is not None], self._now.show, self._things.one, most
         )
         for number, met in zip(doubtful, settled, strict=True):
             one = self._found[number]

@@ -27,10 +27,10 @@ def matrices(places: np.ndarray) -> np.ndarray:
 
 def turns(places: np.ndarray) -> list[tuple[Turn, arcs.Meeting | None]]:
     """The turns of one path, first frame 0, each with the meeting of its arcs where there is one."""
-    rows = matrices(places)
+    rows = matrices(watch.on_earth(places))
     radius = np.array([RADIUS])
     timed = []
-    for turn in watch.find(-watch.BEFORE, rows, np.zeros((1, 3)), radius, FPS):
+    for turn in watch.find(-watch.BEFORE, rows, rows[..., :3, 3], radius, FPS):
         low = turn.frame + watch.BEFORE - arcs.EARLY
         around = rows[low : low + arcs.EARLY + arcs.LATE + 1, 0, :3, 3]
         early, late = arcs.sides(around, turn.size)
@@ -96,7 +96,7 @@ def test_spinning_is_no_turn() -> None:
     angle = 1.2 * np.arange(60)
     rows[:, 0, 0, 0] = rows[:, 0, 1, 1] = np.cos(angle)
     rows[:, 0, 0, 1], rows[:, 0, 1, 0] = -np.sin(angle), np.sin(angle)
-    assert not watch.find(0, rows, np.zeros((1, 3)), np.array([RADIUS]), FPS)
+    assert not watch.find(0, rows, rows[..., :3, 3], np.array([RADIUS]), FPS)
 
 
 @pytest.mark.parametrize("stop", [20.0, 20.3, 20.5, 20.8])
@@ -112,8 +112,8 @@ def test_coming_to_rest_smoothly_is_told_and_timed(stop: float) -> None:
 
 def test_nothing_is_told_of_what_stands() -> None:
     assert not turns(np.ones((40, 3)))
-    assert not watch.find(0, np.zeros((4, 1, 4, 4)), np.zeros((1, 3)), np.array([RADIUS]), FPS)
-    assert not watch.find(0, np.zeros((40, 0, 4, 4)), np.zeros((0, 3)), np.zeros(0), FPS)
+    assert not watch.find(0, np.zeros((4, 1, 4, 4)), np.zeros((4, 1, 3)), np.array([RADIUS]), FPS)
+    assert not watch.find(0, np.zeros((40, 0, 4, 4)), np.zeros((40, 0, 3)), np.zeros(0), FPS)
 
 
 # Looks ----------------------------------------------------------------------------------------------------
@@ -181,23 +181,38 @@ def test_what_rushes_by_is_told_when_it_is_nearest() -> None:
 def test_the_window_keeps_the_last_frames() -> None:
     window = Window(1, 2, {1: 3})
     assert window.at(0) is not None  # unknown, and so is all before
-    for frame in range(1, 1000):
+    for frame in range(1, 3000):
         if window.full:
             window.roll()
         assert window.next_frame == frame
         window.put()[:] = frame
         window.points[1][window.filled - 1] = frame
-    assert window.at(999)[0, 0, 0] == 999
-    assert window.points[1][998 - window.first, 0, 0] == 998
+    assert window.at(2999)[0, 0, 0] == 2999
+    assert window.points[1][2998 - window.first, 0, 0] == 2998
     assert window.at(5) is None
-    around = window.around(0, 998, 1, 3)[:, 0, 0]
-    assert around[:3].tolist() == [997, 998, 999]
+    around = window.around(0, 2998, 1, 3)[:, 0, 0]
+    assert around[:3].tolist() == [2997, 2998, 2999]
     assert np.isnan(around[3:]).all()
     window.end()
-    assert np.isnan(window.at(1000)).all()
+    assert np.isnan(window.at(3000)).all()
     assert len(window.matrices) > BEFORE + AFTER
 
 
 def test_a_window_of_very_many_things_is_short() -> None:
     assert len(Window(1, 10_000, {}).matrices) < 64
     assert len(Window(1, 0, {}).matrices) > 64
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_many_meetings_at_once_are_the_same_as_one_by_one(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    places, guess = chance.normal(size=(8, 3)), chance.uniform()
+    places[[row for row in (0, 1, 2, 5, 6, 7) if chance.uniform() < 0.2]] = np.nan
+    early, late = arcs.sides(places, 0.5)
+    single = arcs.meet(early, late, guess)
+    many = arcs.foretell(places[None], np.array([0.5]), np.array([guess]))
+    assert many.known[0]
+    assert many[0].time == pytest.approx(single.time, abs=1e-6)
+    assert many[0].before == pytest.approx(single.before, abs=1e-6)
+    assert many[0].place == pytest.approx(single.place, abs=1e-6)
+    assert many[0].doubt == pytest.approx(single.doubt, rel=1e-4)
