@@ -13,7 +13,7 @@ from .frames import model_size, to_model
 from .wire import limits
 from .wire.errors import BadInput
 
-SIDE = 128  # pixels of the short side: a ball of a twentieth of the picture is still six of them
+SIDE = 144  # pixels of the short side; widescreen is then as wide as the wire takes
 MOST_PER_SECOND = 60  # pictures; more show no more
 MOST_BYTES = 448 * 1024 * 1024  # of a whole shot; long shots get smaller pictures
 _LEAST_SIDE = 32

@@ -28,6 +28,15 @@ class Camera:
         moved: np.ndarray = (places @ self.matrix[:, :2].T + self.matrix[:, 2]).astype(places.dtype)
         return moved
 
+    def after(self, first: Camera) -> Camera:
+        """``first``, and then this one."""
+        if first is STILL:
+            return self
+        if self is STILL:
+            return first
+        turn, shift = self.matrix[:, :2], self.matrix[:, 2:]
+        return Camera(np.hstack([turn @ first.matrix[:, :2], turn @ first.matrix[:, 2:] + shift]))
+
     def warp(self, picture: np.ndarray) -> np.ndarray:
         """The picture before as the camera would see it now."""
         if self is STILL:

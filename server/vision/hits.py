@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import cv2
 import numpy as np
 
 from ...addon.wire import limits
 from ...addon.wire.messages import Event
-from .camera import STILL, Camera, camera_move
+from .camera import camera_move
 from .cuts import cut_pictures
 from .flashes import Flash, find_flashes
-from .look import Look, look_at
+from .look import Look, held, look_at
+from .moving import moving, shimmer
 from .tracks import STEPS, Tracks
 from .turns import MIDDLE, Turn, turns
 
@@ -35,9 +35,6 @@ _REACH = 0.11  # of the short side: how far one thing spans
 _SAME = ((1.5, 0.25), (3.0, 0.15))  # (pictures, of the height) within which turns are of one hit
 _TOGETHER = 1.2  # pictures: what counts towards the hit's time and evidence
 _LOUD = 1.2  # picture heights a second, of a thing of a tenth of the height: a strength of 0.63
-_SLACK = 0.2  # pixels that an edge may slide by and not count as moving
-_SLIDING = 3.0  # times what the calmer three quarters change by
-_MOTION_KERNEL = np.ones((5, 5), np.uint8)
 
 Tell = Callable[[float], None]
 
@@ -66,16 +63,18 @@ def find_hits(grey: np.ndarray, rate: Fraction, *, tell: Tell = _untold, least: 
     milliseconds a picture and the memory of a few. Raises BadInput for what is not a film.
     """
     look = look_at(grey)
-    stride = max(1, round(rate / _USUAL_RATE))
+    step, phase = held(look)
+    stride = step * max(1, round(rate / step / _USUAL_RATE))
     edges = [0, *cut_pictures(look), len(grey)]
     events = [_flash_event(flash, rate) for flash in find_flashes(look, rate) if flash.number not in edges]
     for first, end in itertools.pairwise(edges):
-        shot = replace(look, grey=grey[first:end:stride])
+        begin = first + (phase - first) % step
+        shot = replace(look, grey=grey[begin:end:stride])
 
         def tell_all(fraction: float, first: int = first, end: int = end) -> None:
             tell((first + (end - first) * fraction) / len(grey))
 
-        events += [_event(hit, first / rate, rate / stride, shot) for hit in _hits(shot, tell_all)]
+        events += [_event(hit, begin / rate, rate / stride, shot) for hit in _hits(shot, tell_all)]
     strongest = sorted((e for e in events if e.strength >= least), key=lambda event: -event.strength)
     return sorted(strongest[: limits.EVENTS], key=lambda event: event.time_s)
 
@@ -84,7 +83,8 @@ def _hits(shot: Look, tell: Tell) -> list[_Hit]:
     """Hits of one shot without cuts."""
     if len(shot) <= STEPS:
         return []
-    found = [*_run(shot, False, tell), *_run(shot, True, lambda fraction: tell(0.5 + fraction))]
+    noise = shimmer(shot)
+    found = [*_run(shot, noise, False, tell), *_run(shot, noise, True, lambda part: tell(0.5 + part))]
     hits = [hit for hit in map(_joined, _gathered(found, shot.height)) if hit.evidence > EVIDENCE]
     crowd: dict[int, list[_Hit]] = defaultdict(list)
     for hit in hits:
@@ -96,7 +96,7 @@ def _hits(shot: Look, tell: Tell) -> list[_Hit]:
     ]
 
 
-def _run(shot: Look, backward: bool, tell: Tell) -> Iterator[Turn]:
+def _run(shot: Look, noise: np.ndarray, backward: bool, tell: Tell) -> Iterator[Turn]:
     """The turns that are seen in one run through the pictures."""
     tracks = Tracks()
     count, last = len(shot), len(shot) - 1
@@ -106,22 +106,11 @@ def _run(shot: Look, backward: bool, tell: Tell) -> Iterator[Turn]:
         tell(0.5 * step / count)
         now = shot.picture(last - step if backward else step)
         camera = camera_move(before, now, shot.noise)
-        followed = tracks.push(before, now, _moving(before, now, camera, shot.noise), camera)
+        followed = tracks.push(before, now, moving(before, now, camera, noise), camera, noise)
         first = step - STEPS + MIDDLE
         first = last - first - 1 if backward else first
         yield from turns(followed, first, least=least, reach=reach, backward=backward)
         before = now
-
-
-def _moving(before: np.ndarray, now: np.ndarray, camera: Camera, noise: float) -> np.ndarray:
-    """(h, w) bool: where things move, and a little around them."""
-    change = cv2.absdiff(camera.warp(before), now)
-    if camera is not STILL:  # a texture that slides by a part of a pixel changes all over
-        noise = max(noise, _SLIDING * float(np.percentile(change, 75)))
-        edges = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-        change = cv2.subtract(change, (edges * _SLACK).astype(np.uint8))
-    moving = (change > noise).astype(np.uint8)
-    return np.asarray(cv2.dilate(moving, _MOTION_KERNEL)) > 0
 
 
 def _gathered(found: list[Turn], height: float) -> list[list[Turn]]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from ...addon.wire.errors import BadInput
 
-LARGEST = 160  # pixels of the short side; more shows no more and takes longer
+LARGEST = 192  # pixels of the short side; more shows no more and takes longer
 _LEAST = 4.0  # grey levels
+_HELD_LEAST = 12  # pictures, from which it can be told that each is held
+_HELD_SHARE = 0.3  # of the new ones that differ from the one before
 _PICKS = 24  # pairs of pictures that the noise is judged by
 _QUIET = 60  # percent of the pixels that most pictures leave as they are
 
@@ -39,6 +41,24 @@ class Look:
     def height(self) -> float:
         """Of the pictures as ``picture`` gives them."""
         return float(self.grey.shape[1] * self.short_side / min(self.grey.shape[1:]))
+
+
+def held(look: Look) -> tuple[int, int]:
+    """(every how many pictures something new is shown, the first of these): (2, 0) for a film drawn on twos,
+    (1, 0) where each picture may be new.
+    """
+    if len(look) < _HELD_LEAST:
+        return 1, 0
+    new = [
+        bool((cv2.absdiff(look.grey[n - 1], look.grey[n]) > look.noise).any()) for n in range(1, len(look))
+    ]
+    changes = np.array([False, *new])
+    for step in (4, 3, 2):
+        for first in range(step):
+            of_these = np.arange(len(look)) % step == first
+            if not changes[~of_these].any() and changes[of_these].mean() > _HELD_SHARE:
+                return step, first
+    return 1, 0
 
 
 def look_at(grey: np.ndarray) -> Look:

@@ -9,13 +9,14 @@ fit best. A point whose way back does not lead to where it came from is given up
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
-from .camera import Camera
+from .camera import STILL, Camera
 
 MOST = 300  # points followed at a time
 STEPS = 5  # the last steps of a point that are remembered
@@ -24,6 +25,8 @@ _BACK = 1.0  # pixels that the way back may miss by
 _UNLIKE = 30.0  # mean grey levels by which a point's surroundings may change in one step
 _BETTER, _BETTER_BY = 0.8, 0.25  # of the grey levels that a guess misses by: a later one must miss by less
 _REST = 0.1  # pixels
+_FITS = 0.5
+_LEFT, _TRAVELLED, _AROUND = 0.6, 2.0, (7, 7)
 _NOISE, _SHARE = 3.0, 0.7  # it may miss by so many grey levels, and by this share of the contrast there
 _TEXTURE = 1e-4  # as OpenCV has it: the least structure that can be followed
 _LK: dict[str, Any] = {
@@ -53,14 +56,20 @@ class Tracks:
         self._places = np.empty((0, 2), np.float32)
         self._last = np.empty((0, 2), np.float32)  # the last step as seen, NaN for a new point
         self._steps = np.empty((0, STEPS, 2), np.float32)
+        self._past: deque[tuple[np.ndarray, Camera]] = deque(maxlen=STEPS)
 
-    def push(self, before: np.ndarray, now: np.ndarray, moving: np.ndarray, camera: Camera) -> Followed:
+    def push(
+        self, before: np.ndarray, now: np.ndarray, moving: np.ndarray, camera: Camera, noise: np.ndarray
+    ) -> Followed:
         """One step, from picture ``before`` to ``now``, both (h, w) uint8. moving: (h, w) bool, where they
         differ by more than what ``camera`` did.
         """
+        self._past = deque(
+            ((old, camera.after(moved)) for old, moved in [*self._past, (before, STILL)]), STEPS
+        )
         self._set(before, moving)
         if len(self._places):
-            self._follow(before, now, camera)
+            self._follow(before, now, camera, noise)
         return Followed(self._places, self._steps)
 
     def _set(self, picture: np.ndarray, moving: np.ndarray) -> None:
@@ -79,10 +88,10 @@ class Tracks:
         self._last = np.concatenate([self._last, np.full((count, 2), np.nan, np.float32)])
         self._steps = np.concatenate([self._steps, np.full((count, STEPS, 2), np.nan, np.float32)])
 
-    def _follow(self, before: np.ndarray, now: np.ndarray, camera: Camera) -> None:
+    def _follow(self, before: np.ndarray, now: np.ndarray, camera: Camera, noise: np.ndarray) -> None:
         height, width = now.shape
         still = camera.move(self._places)
-        ends, cost = self._best(before, now, still - self._places)
+        ends, cost = self._best(before, now, still - self._places, noise)
         back, status, _ = cv2.calcOpticalFlowPyrLK(now, before, ends, self._places.copy(), maxLevel=0, **_LK)
         missed = np.hypot(*(back - self._places).T)
         steps = np.concatenate([self._steps[:, 1:], (ends - still)[:, None]], 1).astype(np.float32)
@@ -90,7 +99,8 @@ class Tracks:
         rests = (np.abs(steps) < _REST).all((1, 2))
         at = np.clip(np.rint(self._places).astype(int), 0, (width - 1, height - 1))
         kept = (
-            inside
+            ~self._left_behind(ends, steps, now, noise)
+            & inside
             & (cost < _UNLIKE)
             & (cost < _NOISE + _SHARE * _contrast(before)[at[:, 1], at[:, 0]])
             & (status[:, 0] > 0)
@@ -100,7 +110,22 @@ class Tracks:
         self._last = (ends - self._places)[kept]
         self._places, self._steps = ends[kept], steps[kept]
 
-    def _best(self, before: np.ndarray, now: np.ndarray, still: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _left_behind(
+        self, ends: np.ndarray, steps: np.ndarray, now: np.ndarray, noise: np.ndarray
+    ) -> np.ndarray:
+        """(N,) bool: has come from elsewhere, yet where it is now all is as it was before: its thing has gone
+        on without it.
+        """
+        height, width = now.shape
+        old, moved = self._past[0]
+        change = cv2.blur(cv2.absdiff(moved.warp(old), now).astype(np.float32), _AROUND)
+        at = np.clip(np.rint(ends).astype(int), 0, (width - 1, height - 1))
+        as_before = change[at[:, 1], at[:, 0]] < _LEFT * noise[at[:, 1], at[:, 0]]
+        return as_before & (np.hypot(*np.nansum(steps, 1).T) > _TRAVELLED)
+
+    def _best(
+        self, before: np.ndarray, now: np.ndarray, still: np.ndarray, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """((N, 2) where the points went, (N,) by how many grey levels their surroundings differ there)."""
         height, width = now.shape
         flow = self._flow.calc(before, now, None)
@@ -109,14 +134,17 @@ class Tracks:
         last = np.where(np.isnan(self._last), dense, self._last)
         ends = self._places.copy()
         least = np.full(len(ends), np.inf, np.float32)
+        fits = np.zeros(len(ends), bool)
         for guess in (still, last, dense, *(last * np.float32(mirror) for mirror in _MIRRORS)):
             start = np.ascontiguousarray(self._places + guess, np.float32)
             found, status, error = cv2.calcOpticalFlowPyrLK(
                 before, now, self._places, start, maxLevel=1, **_LK
             )
             cost = np.where(status[:, 0] > 0, error[:, 0], np.inf)
-            better = cost < _BETTER * least - _BETTER_BY
+            better = (cost < _BETTER * least - _BETTER_BY) & ~fits
             least[better], ends[better] = cost[better], found[better]
+            if guess is still:
+                fits = least < _FITS * noise[at[:, 1], at[:, 0]]
         return ends, least
 
 

@@ -32,7 +32,7 @@ def test_a_plan_always_fits_a_message(frames: int, rate: Fraction, height: int, 
 
 
 def test_usual_shots_keep_every_frame() -> None:
-    assert plan_motion(14_400, Fraction(24), 1080, 1920) == MotionPlan(1, 14_400, Fraction(24), (128, 228))
+    assert plan_motion(2_400, Fraction(24), 1080, 1920) == MotionPlan(1, 2_400, Fraction(24), (144, 256))
     assert plan_motion(600, Fraction(60000, 1001), 720, 1280).step == 1
     assert plan_motion(600, Fraction(120), 720, 1280).step == 2
     assert plan_motion(72_000, Fraction(60), 1080, 1920).size[0] < SIDE

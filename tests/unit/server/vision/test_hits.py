@@ -159,3 +159,13 @@ def test_whatever_is_shown_hits_lie_within_the_film(
     for event in events:
         assert 0 <= event.time_s <= Fraction(max(count, 1)) / rate
         assert len(event.place) == 3
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_film_whose_pictures_are_held(times: int) -> None:
+    """Drawn on twos and threes: what moves stands still in every other picture, and does not hit."""
+    film, truth = bouncing_ball(60, seed=3)
+    held_film = np.repeat(film, times, 0)
+    events = find_hits(held_film, RATE * times)
+    assert len(events) == len(truth)
+    assert max(errors(events, truth, RATE)) < 0.5
