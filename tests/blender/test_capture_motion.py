@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
 import numpy as np
 import pytest
-from footfall.addon.host import capture, sequencer
+from footfall.addon.host import capture, capturing, sequencer
 from footfall.addon.host.capture import CaptureOptions
 from footfall.tests.blender import coded_scene, media
 from footfall.tests.blender.traces import changes, snapshot
@@ -81,3 +82,20 @@ def test_only_when_asked(edit: bpy.types.Scene) -> None:
     _, running = taken(route="render", motion="always")
     assert running.motion is not None
     assert [number(grey) for grey in running.motion.grey] == [101, 102, 103, 104]
+
+
+@pytest.mark.parametrize(
+    ("hits", "settings", "motion"),
+    [
+        ("pixels", {"layers": ("spots",)}, "always"),
+        ("pixels", {"layers": (), "events": ()}, "always"),
+        ("pixels", {"layers": ("bed",)}, "never"),
+        ("pixels", {"layers": ("spots",), "events": ()}, "never"),
+        ("scene", {"layers": ("bed", "spots")}, "footage"),
+        ("scene", {"layers": ("bed",), "hard_cuts": True}, "footage"),
+        ("scene", {"layers": ("bed",)}, "never"),
+        ("markers", {"layers": ("spots",)}, "never"),
+    ],
+)
+def test_when_pictures_of_every_frame_are_asked_for(hits: str, settings: dict[str, Any], motion: str) -> None:
+    assert capturing._motion(SimpleNamespace(hits=hits, settings=settings)) == motion  # type: ignore[arg-type]
