@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..jobs import TimeLeft
+from ..jobs import CAPTURING, QUEUED, TimeLeft
 from ..wire.errors import BadInput, FootfallError
 from . import texts
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WORDS = "Footfall is finding hits   Esc: Cancel"
 MESSAGE = "Find Hits"
+PICTURES_PART = 0.8  # of the progress, where the worker looks at pictures
 BUDGET_S = 0.03  # each tick has Blender draw its windows, which may take longer than to read the scene
 
 
@@ -155,8 +156,12 @@ def _follow(session: Session, search: Search) -> bool:
     """Watch the worker's job, whose end ``keep_found`` hears of."""
     job = session.table.get(search.job_id)
     if job is not None and job.active:
-        changed = search.progress != job.fraction
-        search.progress = job.fraction
+        drawn = job.state not in (QUEUED, CAPTURING)
+        progress = (
+            PICTURES_PART + (1.0 - PICTURES_PART) * job.fraction if drawn else PICTURES_PART * job.fraction
+        )
+        changed, search.progress = progress != search.progress, progress
+        search.left.update(session.clock(), progress, -1.0)
         return changed
     if job is None or job.state in ("failed", "cancelled"):
         _State.search = None

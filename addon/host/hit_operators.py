@@ -195,10 +195,8 @@ class FOOTFALL_OT_hit_toggle(_Edit):
         import numpy as np
 
         group = scene.footfall_hits
-        entry = store.active(scene)
         if self.which == "active":
-            if entry is None:
-                raise BadInput("No hit is selected; click one in the list.")
+            entry = _selected(scene)
             entry.on = not entry.on
             return
         on = store.picture(scene).on
@@ -225,7 +223,7 @@ class FOOTFALL_OT_hit_move(_Edit):
         return f"Move the selected hit {abs(properties.frames):g} of a frame {way}"
 
     def act(self, scene: Any) -> None:
-        entry = store.active(scene)
+        entry = _selected(scene)
         at = _playhead(scene)
         if not self.to_playhead:
             at = entry.frame * FRAME + entry.millionths + round(self.frames * FRAME)
@@ -241,7 +239,7 @@ class FOOTFALL_OT_hit_reset(_Edit):
     def act(self, scene: Any) -> None:
         from .. import hit_list
 
-        entry = store.active(scene)
+        entry = _selected(scene)
         hit = store.read_one(entry)
         if hit.found is None:
             raise BadInput("This hit was added by hand; there is nothing to go back to.")
@@ -373,9 +371,17 @@ class FOOTFALL_OT_hits_export(_File, bpy.types.Operator, ExportHelper):
         return FINISHED
 
 
+def _selected(scene: Any) -> Any:
+    """The selected entry. Raises BadInput."""
+    entry = store.active(scene)
+    if entry is None:
+        raise BadInput("No hit is selected; click one in the list.")
+    return entry
+
+
 def _playhead(scene: Any) -> int:
     """In millionths of a frame."""
-    return scene.frame_current * FRAME + min(round(scene.frame_subframe * FRAME), FRAME - 1)
+    return int(scene.frame_current) * FRAME + min(round(scene.frame_subframe * FRAME), FRAME - 1)
 
 
 CLASSES: tuple[Any, ...] = (

@@ -64,8 +64,10 @@ def _draw() -> None:
     first, last = (region.view2d.region_to_view(x, 0.0)[0] for x in (0.0, float(region.width)))
     scale = context.preferences.system.ui_scale
     least = scene.footfall.least_strength
-    key = (store.revision(), scene.session_uid, len(group.entries), group.active, least)
-    key = (*key, first, last, region.width, region.height, scale)
+    key = (
+        *(store.revision(), scene.session_uid, len(group.entries), group.active, least),
+        *(first, last, region.width, region.height, scale),
+    )
     kept = _batches.get(region.as_pointer())
     if kept is None or kept[0] != key:
         if len(_batches) >= _KEPT:

@@ -41,10 +41,11 @@ EVENTS = (
         "Hits that Footfall finds in the animation, and your markers; markers win",
     ),
     ("markers", "Markers Only", "Only where you have set markers, as: hit wooden box, step 0.5"),
+    ("pixels", "Picture", "Hits seen in the pictures themselves, as for movies, and your markers"),
     ("list", "My List", "Only the hits of the list: nothing is looked for"),
 )
 SPOTS_AS = (
-    ("each", "A Strip Each", "A strip for each hit, so that every one can be moved; one meta for each kind"),
+    ("each", "A Strip Each", "A strip for each hit, to be moved by itself; many of one kind share a meta"),
     ("mixed", "Mixed", "One strip with all hits of a kind"),
 )
 RANGES = (
@@ -135,8 +136,8 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
     )
     # A ducked bed keeps its dents when a spot is moved or deleted afterwards, so nothing is ducked unasked.
     duck_db: FloatProperty(
-        name="Duck Bed",
-        description="Decibels by which the bed steps back under each spot: 0 not at all, 6 clearly. "
+        name="Duck (dB)",
+        description="How far the bed steps back under each spot: 0 not at all, 6 clearly. "
         "It stays in the bed's sound when you move a spot later",
         min=0.0,
         max=limits.DUCK_DB,

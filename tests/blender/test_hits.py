@@ -330,6 +330,41 @@ def test_a_scene_that_is_deleted_ends_the_search_in_words() -> None:
     assert failed
 
 
+def test_the_worker_looks_at_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a job that makes no sound and leaves nothing behind but hits."""
+    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(host_tools.fake_python(tmp_path)))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    host_tools.movie_of_colours(scene())
+    scene().timeline_markers.new("hit tin", frame=12)
+    scene().footfall.events = "scene"  # the sequencer shows footage, which has no motion of its own
+    scene().footfall.source = "sequencer"
+    bpy.ops.ed.undo_push(message="Start")
+    assert bpy.ops.footfall.hits_find() == {"FINISHED"}
+    session = live.session()
+    (work,) = session.works.values()
+    requests = []
+    host_tools.turn(session, lambda: requests.append(work.request) or hit_finding.running() is None)
+    request = next(request for request in requests if request is not None)
+    assert request.only_looks
+    assert len(request.motion) == 24
+    assert [(hit.words, hit.origin) for hit in store.read(scene())] == [("tin", "marker")]
+    assert len(session.table) == 0
+    assert host_tools.our_strips(scene()) == []
+    bpy.ops.ed.undo()
+    assert len(entries()) == 0
+
+
+def test_a_worker_that_fails_ends_the_search_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("FOOTFALL_WORKER_PYTHON", raising=False)
+    scene().footfall.events = "pixels"
+    with pytest.raises(RuntimeError, match="not set up"):
+        bpy.ops.footfall.hits_find()
+    assert hit_finding.running() is None
+
+
 def test_nothing_is_searched_where_only_the_list_counts() -> None:
     scene().footfall.events = "list"
     with pytest.raises(RuntimeError, match="your own list"):
