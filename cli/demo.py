@@ -133,8 +133,8 @@ def _summary(out: Path, report: dict[str, Any]) -> None:
     print(
         f"{found['found']} of {found['hits']} hits were found in the scene, at worst "
         f"{_ms(found['worst_ms'])} off, and {found['false']} that are none. "
-        f"{heard['clear']} are heard clearly, {_ms(heard['median_ms'])} off in the median and "
-        f"{_ms(heard['worst_ms'])} at worst; {heard['masked']} are masked by louder sounds. "
+        f"{heard['heard']} are heard, {_ms(heard['median_ms'])} off in the median and "
+        f"{_ms(heard['worst_ms'])} at worst; {heard['masked']} of them under louder sounds. "
         f"{report['loudness_lufs']:.1f} LUFS."
     )
     if report["note"]:

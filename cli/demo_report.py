@@ -91,8 +91,8 @@ def _heard(mix: np.ndarray, rate_hz: int, job: dict[str, Any]) -> dict[int, dict
     found = listen(mix.mean(axis=1), rate_hz, [spots[index] for index in order])
     return {
         numbers[index]: {
-            "heard_ms": round(1000 * one.attack_s, 3),
-            "placed_ms": round(1000 * one.shape_s, 3),
+            "heard_ms": round(1000 * one.onset_s, 3),
+            "strongest_rise_ms": round(1000 * one.attack_s, 3),
             "clear_db": round(one.clear_db, 1),
             "masked": one.masked or one.crowded,
         }
@@ -101,16 +101,14 @@ def _heard(mix: np.ndarray, rate_hz: int, job: dict[str, Any]) -> dict[int, dict
 
 
 def heard_in_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Sums over the hits that have a sound. What others mask is counted, and measured by itself."""
-    clear = [abs(row["heard_ms"]) for row in rows if row["heard_ms"] is not None and not row["masked"]]
-    masked = [abs(row["heard_ms"]) for row in rows if row["heard_ms"] is not None and row["masked"]]
+    """Sums over the hits: errors of all that have a sound, and how many of these others mask."""
+    errors = [abs(row["heard_ms"]) for row in rows if row["heard_ms"] is not None]
     return {
         "hits": len(rows),
-        "clear": len(clear),
-        "masked": len(masked),
-        "median_ms": float(np.median(clear)) if clear else None,
-        "worst_ms": max(clear, default=None),
-        "masked_worst_ms": max(masked, default=None),
+        "heard": len(errors),
+        "masked": sum(row["masked"] for row in rows if row["heard_ms"] is not None),
+        "median_ms": float(np.median(errors)) if errors else None,
+        "worst_ms": max(errors, default=None),
     }
 
 

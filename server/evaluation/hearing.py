@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When spots are heard in a mix: each by its attack, and by its own shape. Numpy alone.
+"""When spots are heard in a mix. Numpy alone.
 
-A spot is *crowded* when another begins within 40 ms: no ear and no measure tells their attacks apart. It is
-*masked* when it has less energy in its first 20 ms than everything else in the mix there, such as the ringing
-of harder hits. Both are counted and told; neither is left out of what is measured by shape.
+The *onset* of a spot is where the mix looks most like that spot, plus where the spot's own attack lies: so
+the onset is measured whatever else sounds there. Its *attack* is the strongest rise in the mix around the
+hit, which may be another sound's. A spot is *masked* when it has less energy in its first 20 ms than
+everything else in the mix there, such as a loud bed or the ringing of harder hits, and *crowded* when another
+one begins within 40 ms. Both are counted, and left out of what is said of attacks, never of onsets.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class Heard:
     """How one spot is heard. Errors: seconds, late is positive; clear_db: its start against the rest."""
 
     time_s: float
+    onset_s: float
     attack_s: float
-    shape_s: float
     clear_db: float
     crowded: bool
 
@@ -62,8 +64,8 @@ def listen(mix: np.ndarray, rate_hz: int, spots: Sequence[Spot]) -> list[Heard]:
         heard.append(
             Heard(
                 time_s=spot.time_s,
+                onset_s=(late + _own_attack(spot.head, rate_hz)) / rate_hz,
                 attack_s=(begins - centre) / rate_hz,
-                shape_s=late / rate_hz,
                 # where it really lies: a late sound is not called a masked one
                 clear_db=_clear_db(mix, spot.head[: round(FIRST_S * rate_hz)], max(0, centre + late)),
                 crowded=nearest < CROWDED_S,
@@ -84,6 +86,16 @@ def _shape_error(mix: np.ndarray, head: np.ndarray, centre: int, reach: int) -> 
     return low + int(np.argmax(likeness)) - centre
 
 
+def _own_attack(head: np.ndarray, rate_hz: int) -> int:
+    """Samples before the spot itself begins."""
+    silence = round(BEFORE_S * rate_hz)
+    return (
+        attack(np.concatenate([np.zeros(silence, np.float32), head]), rate_hz, 1) - silence
+        if head.any()
+        else 0
+    )
+
+
 def _clear_db(mix: np.ndarray, first: np.ndarray, centre: int) -> float:
     """Decibels between a spot's own first part in the mix and all else that sounds there."""
     part = mix[centre : centre + len(first)]
@@ -97,20 +109,24 @@ def _clear_db(mix: np.ndarray, first: np.ndarray, centre: int) -> float:
 
 
 def figures(heard: Sequence[Heard], duration_s: float, frame_s: float) -> dict[str, float]:
-    """What a mix comes to: by attack of the clear ones, of the masked ones, and by shape of all."""
+    """What a mix comes to: onsets of all spots, attacks of the clear ones.
+
+    ``stands_out``: share of the clear ones whose attack, within half a frame, is the strongest thing around.
+    """
     clear = [one for one in heard if not one.masked and not one.crowded]
     masked = [one for one in heard if one.masked and not one.crowded]
-    drift = against(
-        [one.time_s for one in clear], [one.time_s + one.attack_s for one in clear], duration_s
-    ).drift
+    times = [one.time_s for one in heard]
+    drift = against(times, [one.time_s + one.onset_s for one in heard], duration_s).drift
+    near = [abs(one.attack_s) <= frame_s / 2 for one in clear]
     return {
         "spots": len(heard),
         "clear": len(clear),
         "masked": len(masked),
         "crowded": sum(one.crowded for one in heard),
+        **_errors("onset", [one.onset_s for one in heard]),
+        **_errors("masked_onset", [one.onset_s for one in masked]),
         **_errors("attack", [one.attack_s for one in clear]),
-        **_errors("masked_attack", [one.attack_s for one in masked]),
-        **_errors("shape", [one.shape_s for one in heard]),
+        "stands_out": float(np.mean(near)) if near else float("nan"),
         "half_frame_ms": 500 * frame_s,
         "drift_ms_in_ten_minutes": 600_000 * drift,
     }
