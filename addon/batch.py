@@ -55,6 +55,7 @@ class Entry:
     claim: Claim | None = None
     began: float = 0.0
     took_s: float = 0.0
+    made: Made | None = None  # only to be placed, as it is
     kept: bool = False  # it was made before, and what it is asked for has not changed
 
     @property
@@ -116,6 +117,7 @@ class Progress:
 class Batch:
     """The shots of one file. ``file``: as the journal names it; ``which``: one of CHOICES.
 
+    place_rest: with ONLY_FAILED, shots that are made are placed as they are; else they are left alone;
     pace: seconds of work for a second of shot, as measured before; 0 when nothing was.
     """
 
@@ -125,6 +127,7 @@ class Batch:
     hands: Hands
     clock: Callable[[], float]
     which: str = ALL
+    place_rest: bool = False
     pace: float = 0.0
     stopped: bool = False
     entries: list[Entry] = field(default_factory=list)
@@ -142,7 +145,12 @@ class Batch:
             among = self.journal.failed(self.file)
         elif self.which == CHANGED:
             among = self.journal.made(self.file)
-        self.entries += [Entry(wish) for wish in self.wishes if among is None or wish.shot.key in among]
+        rest = self.journal.made(self.file) if self.place_rest and self.which == ONLY_FAILED else {}
+        for wish in self.wishes:
+            if among is None or wish.shot.key in among:
+                self.entries.append(Entry(wish))
+            elif wish.shot.key in rest:
+                self.entries.append(Entry(wish, made=rest[wish.shot.key]))
 
     @property
     def over(self) -> bool:
@@ -215,6 +223,10 @@ class Batch:
             self._fail(entry, wish.problem)
             return
         entry.sentence, entry.began = "", self.clock()
+        if entry.made is not None:
+            self._answers.append((entry, entry.made))
+            entry.state, entry.made = CLAIMING, None
+            return
         self._ask(entry, again=self.which in (AGAIN, CHANGED) and not entry.code)
 
     def _ask(self, entry: Entry, *, again: bool) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 
 from . import options
 from .shot_list import KINDS, own_words
+from .wire import limits
 from .wire.errors import BadInput, WrongUsage
 
 OUT = "with_sound"  # beside the file
@@ -25,42 +27,41 @@ SHOTS = ("auto", *KINDS)
 MOST_BYTES = 1_000_000
 MOST_FILES = 1_000
 
-_SOUND = (
-    "prompt",
-    "negative",
-    "nudge",
-    "takes",
-    "seed",
-    "quality",
-    "mapper",
-    "condition",
-    "layers",
-    "events",
+_SWITCHES = ("in_sync", "hard_cuts", "loop")
+_LISTS = {"layers": ",", "pull": ""}  # and what joins their parts; without: an option for each
+_KEYS = (
+    *("prompt", "negative", "nudge", "takes", "seed", "quality", "mapper", "condition", "layers", "events"),
+    *("spots_as", "duck", "pull", "vary", "vary_seed", *_SWITCHES, "source", "per_second"),
 )
-_KEYS = {name: f"--{name}" for name in _SOUND} | {"per_second": "--per-second", "source": "--source"}
 _WORDS_ADD_UP = ("prompt", "negative")
 _FILE_ONLY = ("path", "out", "scene", "shots", "playblast")
 _SHOT_ONLY = ("name", "skip")
 
+JOBS_EXAMPLE = f"""\
+prompt = "rain outside"       # shared by all files; a file and a shot may say otherwise
+layers = ["bed", "spots"]
+
+[[file]]
+path = "A.blend"              # as it lies to the jobs file
+shots = "markers"             # {", ".join(SHOTS)}
+scene = "Edit"                # the scene to look for them (the active one)
+out = "A_sound"               # folder for the result ({OUT}, beside the file)
+playblast = "A.mp4"           # also write this film with the new sound
+
+[[file.shot]]
+name = "sh010"
+prompt = "wet gravel"         # words add up: shared, then the file's, then the shot's
+seed = 5
+[[file.shot]]
+name = "sh020"
+skip = true
+"""
 JOBS_HELP = f"""\
 the jobs file (TOML):
-  prompt = "rain outside"        any of: {", ".join(_KEYS)}
-  layers = ["bed", "spots"]      shared by all files; a file and a shot may say otherwise
 
-  [[file]]
-  path = "A.blend"               as it lies to the jobs file
-  shots = "markers"              {", ".join(SHOTS)}
-  scene = "Edit"                 the scene to look for them (the active one)
-  out = "A_sound"                folder for the result ({OUT}, beside the file)
-  playblast = "A.mp4"            also write this film with the new sound
-
-  [[file.shot]]
-  name = "sh010"
-  prompt = "wet gravel"          words add up: shared, then the file's, then the shot's
-  seed = 5
-  [[file.shot]]
-  name = "sh020"
-  skip = true
+{JOBS_EXAMPLE}
+Wherever a prompt may stand, so may:
+{textwrap.fill(", ".join(_KEYS[1:]), 78)}
 """
 
 
@@ -108,13 +109,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--playblast", type=Path, metavar="FILM", help="also write this film with the sound")
     parser.add_argument("--source", choices=options.SOURCES, default="auto", help="where pictures come from")
-    parser.add_argument(
-        "--per-second",
-        type=options._bounded(float, *options.PICTURES_PER_SECOND_RANGE),
-        default=options.PICTURES_PER_SECOND,
-        metavar="N",
-        help=f"pictures looked at per second (default {options.PICTURES_PER_SECOND:g})",
-    )
+    options.add_per_second(parser)
     parser.add_argument("--report", type=Path, metavar="FILE.json", help="also write the report here")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else")
     options.add_sound_options(parser)
@@ -125,24 +120,19 @@ def file_jobs(parsed: argparse.Namespace, *, open_file: bool = False) -> list[Fi
 
     Raises BadInput, WrongUsage.
     """
-    shared = {name: getattr(parsed, name) for name in _KEYS}
     plain = {} if parsed.jobs is None else _read(parsed.jobs)
     above = {name: value for name, value in plain.items() if name != "file"}
     where = "" if parsed.jobs is None else parsed.jobs.name
     _known(above, _KEYS, where)
-    shared = _on_top(shared, above)
-    _namespace(shared, where)
+    shared = _on_top(parsed, above, where)
     tables = plain.get("file", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadInput(f"{where}: write files as [[file]], one after another.")
-    jobs = [
-        _file_job(table, f"{where}, file {number}", shared, parsed)
-        for number, table in enumerate(tables, start=1)
-    ]
+    jobs = [_file_job(table, f"{where}, file {number}", shared) for number, table in enumerate(tables, 1)]
     spoken_of = {job.blend for job in jobs}
-    jobs += [_plain_job(path, shared, parsed) for path in map(_full, parsed.files) if path not in spoken_of]
+    jobs += [_plain_job(path, shared) for path in map(_full, parsed.files) if path not in spoken_of]
     if not jobs and open_file:
-        jobs = [_plain_job(None, shared, parsed)]
+        jobs = [_plain_job(None, shared)]
     if not jobs:
         raise WrongUsage("Name .blend files, or a jobs file that does; footfall batch --help shows one.")
     if parsed.playblast is not None and len(jobs) > 1:
@@ -173,37 +163,34 @@ def result_path(blend: Path, out: Path | None) -> Path:
     return (out or blend.parent / OUT) / blend.name
 
 
-def _plain_job(path: Path | None, shared: Mapping[str, Any], parsed: argparse.Namespace) -> FileJob:
+def _plain_job(path: Path | None, shared: argparse.Namespace) -> FileJob:
     return FileJob(
         blend=path,
-        out=None if parsed.out is None else _full(parsed.out),
-        wanted=_namespace(shared, ""),
-        scene=parsed.scene,
-        shots=parsed.shots,
-        playblast=None if parsed.playblast is None else _full(parsed.playblast),
+        out=None if shared.out is None else _full(shared.out),
+        wanted=shared,
+        scene=shared.scene,
+        shots=shared.shots,
+        playblast=None if shared.playblast is None else _full(shared.playblast),
     )
 
 
-def _file_job(
-    table: Mapping[str, Any], where: str, shared: Mapping[str, Any], parsed: argparse.Namespace
-) -> FileJob:
+def _file_job(table: Mapping[str, Any], where: str, shared: argparse.Namespace) -> FileJob:
     _known(table, (*_KEYS, *_FILE_ONLY, "shot"), where)
-    folder = parsed.jobs.resolve().parent
+    folder = shared.jobs.resolve().parent
     texts = {name: _text(table[name], name, where) for name in _FILE_ONLY if name in table}
     if "path" not in texts:
         raise BadInput(f"{where} has no path; name its .blend file.")
     if texts.get("shots", "auto") not in SHOTS:
         raise BadInput(f"{where}: shots is one of {', '.join(SHOTS)}, not {texts['shots'][:60]!r}.")
-    wishes = {name: value for name, value in table.items() if name in _KEYS}
-    own = _on_top(shared, wishes)
+    own = _on_top(shared, {name: value for name, value in table.items() if name in _KEYS}, where)
     shots, skip = _shots(table.get("shot", []), where, own)
-    out = _full(folder / texts["out"]) if "out" in texts else None
+    out = folder / texts["out"] if "out" in texts else shared.out
     return FileJob(
         blend=_full(folder / texts["path"]),
-        out=out or (None if parsed.out is None else _full(parsed.out)),
-        wanted=_namespace(own, where),
-        scene=texts.get("scene", parsed.scene),
-        shots=texts.get("shots", parsed.shots),
+        out=None if out is None else _full(out),
+        wanted=own,
+        scene=texts.get("scene", shared.scene),
+        shots=texts.get("shots", shared.shots),
         playblast=_full(folder / texts["playblast"]) if "playblast" in texts else None,
         by_shot=shots,
         skip=skip,
@@ -211,7 +198,7 @@ def _file_job(
 
 
 def _shots(
-    tables: Any, where: str, own: Mapping[str, Any]
+    tables: Any, where: str, own: argparse.Namespace
 ) -> tuple[dict[str, argparse.Namespace], frozenset[str]]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise BadInput(f"{where}: write shots as [[file.shot]], one after another.")
@@ -223,51 +210,58 @@ def _shots(
         name = _text(table.get("name", ""), "name", here)
         if not name or name in found or name in skip:
             raise BadInput(f"{here} needs a name of its own.")
-        if not isinstance(table.get("skip", False), bool):
-            raise BadInput(f"{here}: skip is true or false.")
-        if table.get("skip", False):
+        if _switch(table.get("skip", False), "skip", here):
             skip.add(name)
-            continue
-        wishes = {key: value for key, value in table.items() if key in _KEYS}
-        found[name] = _namespace(_on_top(own, wishes), here)
+        else:
+            found[name] = _on_top(own, {key: value for key, value in table.items() if key in _KEYS}, here)
     return found, frozenset(skip)
 
 
-def _on_top(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said above counts; words add up."""
-    merged = {**below, **above}
+def _on_top(below: argparse.Namespace, above: Mapping[str, Any], where: str) -> argparse.Namespace:
+    """What is said above counts, words add up; all is read by the command line's parser. Raises BadInput."""
+    parser = options.Parser(prog="footfall batch", add_help=False)
+    options.add_sound_options(parser)
+    options.add_per_second(parser)
+    parser.add_argument("--source", choices=options.SOURCES, default="auto")
+    switches = {name: _switch(above[name], name, where) for name in _SWITCHES if name in above}
+    words = [
+        f"--{name.replace('_', '-')}={word}"
+        for name, value in above.items()
+        if name not in switches
+        for word in _words(value, name, where)
+    ]
+    try:
+        merged = parser.parse_args(words, argparse.Namespace(**vars(below)))
+    except WrongUsage as error:
+        said = error.sentence.partition("; footfall batch --help")[0]
+        raise BadInput(f"{where}: {said}.") from error
     for name in _WORDS_ADD_UP:
-        if name in above and isinstance(above[name], str):
-            merged[name] = own_words(str(below.get(name, "")), above[name])
+        if name in above:
+            setattr(merged, name, own_words(getattr(below, name), getattr(merged, name))[: limits.PROMPT])
+    for name, on in switches.items():
+        setattr(merged, name, on)
+    if merged.events is not None and not options.hit_source(merged):
+        raise BadInput(
+            f"{where or 'batch'}: the hits of one file cannot be given to many shots; events is one of "
+            f"{', '.join(options.HITS)} here."
+        )
     return merged
 
 
-def _namespace(values: Mapping[str, Any], where: str) -> argparse.Namespace:
-    """The values as the command line's parser reads them. Raises BadInput."""
-    parser = options.Parser(prog="footfall batch", add_help=False)
-    options.add_sound_options(parser)
-    options.add_picture_options(parser)
-    parser.add_argument("--source", choices=options.SOURCES, default="auto")
-    words: list[str] = []
-    for name, value in values.items():
-        if value is not None:
-            words.append(f"{_KEYS[name]}={_word(value, name, where)}")
-    try:
-        parsed = parser.parse_args(words)
-    except WrongUsage as error:
-        said = error.sentence.partition("; footfall batch --help")[0]
-        raise BadInput(f"{where}: {said}." if where else f"{said}.") from error
-    if parsed.events is not None and not options.hit_source(parsed):
-        raise BadInput(f"{where}: events is scene or markers here; hits of single shots are the scene's.")
-    return parsed
+def _switch(value: Any, name: str, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadInput(f"{where}: {name} is true or false.")
+    return value
 
 
-def _word(value: Any, name: str, where: str) -> str:
-    if name == "layers" and isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        return ",".join(str(one) for one in value)
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Path):
-        raise BadInput(f"{where}: {name} cannot be {str(value)[:60]!r}.")
-    return str(value)
+def _words(value: Any, name: str, where: str) -> list[str]:
+    """A value as words of a command line."""
+    if name in _LISTS and isinstance(value, list):
+        parts = [_words(part, "", where)[0] for part in value]
+        return [_LISTS[name].join(parts)] if _LISTS[name] else parts
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadInput(f"{where}: {name or 'a part of a list'} cannot be {str(value)[:60]!r}.")
+    return [str(value)]
 
 
 def _read(path: Path) -> dict[str, Any]:

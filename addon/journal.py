@@ -33,6 +33,7 @@ NAME = "journal.db"
 SCHEMA = 1
 LEASE_S = 300.0  # longer than one picture takes to render
 RENEW_S = 20.0
+_MAY_ASK, _NO_SUCH, _RUNNING = 0x1000, 87, 259  # Windows' own numbers
 _PACED = 50  # shots that tell how long the next ones will take
 BUSY_S = 5.0  # how long another Blender may hold the file for one entry
 
@@ -366,7 +367,7 @@ def born(pid: int) -> str:
 def alive(pid: int, birth: str) -> bool:
     """Whether a process of this computer may still run. In doubt it does: then its lease has to run out."""
     if sys.platform == "win32":  # os.kill would end it there
-        return True
+        return _runs_on_windows(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -374,6 +375,22 @@ def alive(pid: int, birth: str) -> bool:
     except OSError:
         return True
     return not birth or born(pid) == birth
+
+
+def _runs_on_windows(pid: int) -> bool:
+    if sys.platform != "win32":
+        return True
+    import ctypes
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.OpenProcess.restype = ctypes.c_void_p
+    handle = kernel.OpenProcess(_MAY_ASK, False, pid)
+    if not handle:
+        return ctypes.get_last_error() != _NO_SUCH
+    code = ctypes.c_ulong(_RUNNING)
+    kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code))
+    kernel.CloseHandle(ctypes.c_void_p(handle))
+    return code.value == _RUNNING
 
 
 def file_key(blend: str, folder: Path) -> str:

@@ -177,6 +177,11 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--start", type=_seconds, metavar="S", help="seconds into the shot (default: its start)"
     )
     group.add_argument("--end", type=_seconds, metavar="S", help="seconds into the shot (default: its end)")
+    add_per_second(group)
+
+
+def add_per_second(group: argparse._ActionsContainer) -> None:
+    """How often the picture is looked at."""
     group.add_argument(
         "--per-second",
         type=_bounded(float, *PICTURES_PER_SECOND_RANGE),

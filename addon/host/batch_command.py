@@ -162,6 +162,7 @@ def _batch(
         hands=SessionHands(session, book),
         clock=session.clock,
         which=parsed.only,
+        place_rest=True,
     )
 
 
@@ -181,7 +182,7 @@ def _turn(running: shot_batch.Running, session: Session, console: Any, interrupt
     batch = running.batch
     give_up_at: float | None = None
     if not batch.entries:
-        console.note("nothing to do" if batch.which != ONLY_FAILED else "no shot has failed")
+        console.note("no shot has failed" if batch.which == ONLY_FAILED else "there is nothing to do")
     while not running.over:
         now = session.clock()
         if interrupt.wanted and not batch.stopped:

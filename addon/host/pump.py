@@ -97,7 +97,10 @@ def _turn_batch(session: Session) -> bool:
         return False
     from . import shot_batch
 
-    return shot_batch.step(session)
+    before, session.did = session.did, "batch"
+    changed = shot_batch.step(session)
+    session.did = before
+    return changed
 
 
 def _elsewhere(session: Session) -> bool:
@@ -141,6 +144,8 @@ def _blame(session: Session, detail: str) -> bool:
     if job_id:
         session.fail(job_id, error)
     session.capture = session.placing = None
+    if session.did == "batch":  # or it would break again at each tick; the journal knows where it was
+        session.batch = None
     redraw()
     return bool(job_id)
 

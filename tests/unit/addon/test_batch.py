@@ -177,6 +177,17 @@ def test_failed_only(journal: Journal, hands: FakeHands) -> None:
     assert begin(journal, hands, wishes, which="failed").over
 
 
+def test_failed_only_in_a_fresh_copy_places_the_others_too(journal: Journal, hands: FakeHands) -> None:
+    hands.scripts["b"] = [Outcome(state="failed", code="out_of_memory", sentence="Too little memory.")]
+    turn(begin(journal, hands, [wish("a"), wish("b")]))
+    hands.scripts.clear()
+    hands.log.clear()
+    wishes = [wish("a", asked="not looked at"), wish("b"), wish("never made")]
+    batch = begin(journal, hands, wishes, which="failed", place_rest=True)
+    assert turn(batch) == {"a": "done", "b": "done"}
+    assert sorted(hands.log) == [("make", "b"), ("place", "a")]
+
+
 def test_changed_only(journal: Journal, hands: FakeHands) -> None:
     turn(begin(journal, hands, [wish("a"), wish("b")]))
     hands.looks["b"] = "another picture"

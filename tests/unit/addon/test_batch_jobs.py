@@ -36,10 +36,8 @@ def test_files_alone(tmp_path: Path) -> None:
 
 
 def test_the_help_shows_a_jobs_file_that_works(tmp_path: Path) -> None:
-    """The example in the help, without its explanations, is read as it says."""
-    example = batch_jobs.JOBS_HELP.partition("\n")[2]
-    lines = [line[2:33] if "=" in line else line for line in example.splitlines()]
-    (job,) = jobs(tmp_path, "\n".join(lines))
+    assert batch_jobs.JOBS_EXAMPLE in batch_jobs.JOBS_HELP
+    (job,) = jobs(tmp_path, batch_jobs.JOBS_EXAMPLE)
     assert job.blend == tmp_path / "A.blend"
     assert job.out == tmp_path / "A_sound"
     assert job.playblast == tmp_path / "A.mp4"
@@ -78,6 +76,37 @@ path = "b.blend"
     assert second.wanted.nudge == 0.25
 
 
+def test_every_option_of_sound_can_be_said_in_the_file(tmp_path: Path) -> None:
+    """All but the model, which is one for the whole batch, since one worker holds it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    options.add_sound_options(parser)
+    names = set(vars(parser.parse_args([]))) - {"model"}
+    assert names <= set(batch_jobs._KEYS)
+    text = """
+loop = true
+in_sync = true
+pull = ["music=-1", "wood=0.5"]
+duck = 6
+[[file]]
+path = "a.blend"
+loop = false
+pull = ["rain=1"]
+[[file]]
+path = "b.blend"
+"""
+    first, second = jobs(tmp_path, text, "--model", "starter", "--spots-as", "mixed", "--hard-cuts")
+    assert (first.wanted.loop, second.wanted.loop, first.wanted.in_sync) == (False, True, True)
+    assert [pull.words for pull in first.wanted.pull] == ["music", "wood", "rain"]
+    assert [pull.words for pull in second.wanted.pull] == ["music", "wood"]
+    assert (first.wanted.duck, first.wanted.spots_as, first.wanted.hard_cuts) == (6.0, "mixed", True)
+    assert first.wanted.model == "starter"
+
+
+def test_the_model_of_the_command_line_is_every_shots(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, '[[file]]\npath = "a.blend"\n[[file.shot]]\nname = "x"', "--model", "other")
+    assert job.asked("x").model == "other"
+
+
 def test_a_prompt_may_look_like_an_option(tmp_path: Path) -> None:
     (job,) = jobs(tmp_path, 'prompt = "--json = -5"\n[[file]]\npath = "a.blend"')
     assert job.wanted.prompt == "--json = -5"
@@ -95,7 +124,10 @@ def test_a_prompt_may_look_like_an_option(tmp_path: Path) -> None:
         ("layers = 7", "layers"),
         ("seed = -1", "does not lie between"),
         ("nudge = nan", "does not lie between"),
-        ("events = 'hits.json'", "scene or markers"),
+        ("events = 'hits.json'", "one of scene"),
+        ("loop = 1", "loop is true or false"),
+        ("pull = ['music']", "from -1 to 1"),
+        ("pull = [['music']]", "a part of a list"),
         ("model = './here'", "knows no 'model'"),
         ("file = 'a.blend'", r"\[\[file\]\]"),
         ("[[file]]\nprompt = 'x'", "has no path"),
