@@ -80,7 +80,9 @@ def step(session: Session) -> float:
     if not handlers.blocked():
         if session.preview is not None:
             changed |= session.preview.step(session)
-        changed |= hit_finding.step(session) or capturing.step(session)
+        changed |= hit_finding.step(session)
+        if not hit_finding.drawing():
+            changed |= capturing.step(session)
     changed |= _take_in(session, began)
     changed |= _turn_batch(session)  # before strips are placed: it makes room for them
     if not handlers.blocked() and not _elsewhere(session) and time.perf_counter() - began < BUDGET_S:
