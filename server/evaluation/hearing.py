@@ -54,12 +54,12 @@ def listen(mix: np.ndarray, rate_hz: int, spots: Sequence[Spot]) -> list[Heard]:
     for spot in sorted(spots, key=lambda one: one.time_s):
         apart = np.abs(times - spot.time_s)
         nearest = float(np.partition(apart, 1)[1]) if len(times) > 1 else np.inf
-        reach = round(min(SEARCH_S, nearest / 2) * rate_hz)
+        reach = max(1, round(min(SEARCH_S, nearest / 2) * rate_hz))
         centre = round(spot.time_s * rate_hz)
         first, front = max(0, centre - reach), round(BEFORE_S * rate_hz)
         low = max(0, first - front)
         part = mix[low : centre + reach]
-        begins = low + attack(part, rate_hz, first - low) if len(part) else centre
+        begins = low + attack(part, rate_hz, first - low) if len(part) > first - low else centre
         late = _shape_error(mix, spot.head, centre, round(SEARCH_S * rate_hz))
         heard.append(
             Heard(

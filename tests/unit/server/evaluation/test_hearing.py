@@ -61,6 +61,13 @@ def test_hits_at_nearly_one_moment_are_crowded() -> None:
     assert [spot.onset_s for spot in heard] == pytest.approx([0.0, 0.0], abs=6e-4)
 
 
+def test_two_at_one_moment_and_one_after_the_end() -> None:
+    spots = [Spot(1.0, head(knock(1))), Spot(1.0, head(knock(2))), Spot(9.0, head(knock(3)))]
+    heard = listen(mixed([(1.0, knock(1)), (1.0, knock(2))]), RATE, spots)
+    assert [spot.crowded for spot in heard] == [True, True, False]
+    assert heard[2].masked
+
+
 def test_a_spot_that_begins_late_in_itself_is_late() -> None:
     sound = np.concatenate([np.zeros(round(0.012 * RATE), np.float32), knock(5)])
     (spot,) = listen(mixed([(1.0, sound)]), RATE, [Spot(1.0, head(sound))])
