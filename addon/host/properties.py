@@ -79,7 +79,7 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
     )
     takes: IntProperty(
         name="Takes",
-        description="How many versions to make; the first plays, the others wait muted above it",
+        description="How many versions to make; the first is heard, and you step through the others",
         min=1,
         max=limits.TAKES,
         soft_max=4,

@@ -311,6 +311,11 @@ def shift(strip: Any, frames: int) -> None:
     """Move ``strip`` with its trims by ``frames``; a meta of ours around it grows or shrinks with it."""
     name = "content_start" if hasattr(strip, "content_start") else "frame_start"
     setattr(strip, name, getattr(strip, name) + frames)
+    fit_around(strip)
+
+
+def fit_around(strip: Any) -> None:
+    """Have a meta of ours around ``strip`` begin and end with what is in it."""
     meta = strip.parent_meta()
     if meta is not None and META_KEY in meta:
         fit(meta)

@@ -14,8 +14,6 @@ from .panels import CATEGORY
 if TYPE_CHECKING:
     from ..history import Take, Takes
 
-ROWS = 12  # of the history, unless all are wanted
-
 
 class FOOTFALL_PT_takes(bpy.types.Panel):
     bl_label = "Takes"
@@ -121,9 +119,12 @@ def draw_history(layout: bpy.types.UILayout, takes: Takes) -> None:
             row.separator(factor=1.5 * min(depth, 6))
         heard = take.id == takes.current
         label = row.row(align=True)
+        label.alignment = "LEFT"
         label.active = heard or take.playable
         icon = "PLAY_SOUND" if heard else "RADIOBUT_OFF" if take.playable else "TRASH"
         label.operator("footfall.take_play", text=line(take), icon=icon, emboss=False).take_id = take.id
+        row = row.row(align=True)
+        row.alignment = "RIGHT"
         if not take.path:
             row.operator("footfall.take_remake", text="", icon="FILE_REFRESH", emboss=False).take_id = take.id
             continue
@@ -137,16 +138,16 @@ _HOW = {"again": "again", "more": "like it", "nudge": "nudged", "update": "updat
 
 
 def line(take: Take) -> str:
-    """One line of the history: "14:02  wet gravel  ·  nudged  ·  seed 7  ·  starter"."""
-    parts = []
+    """One line of the history: "14:02  nudged  ·  wet gravel  ·  seed 7  ·  starter"."""
+    parts = [_HOW.get(take.how, "")]
     story = take.told
     if story is not None:
         settings = story.settings
-        parts.append(texts.clean(settings.get("prompt", "") or story.label or story.layer, 32))
-    if take.how in _HOW:
-        parts.append(_HOW[take.how])
-    if story is not None:
-        parts += [f"seed {settings.get('seed', 0)}", texts.clean(str(story.model.get("bundle", "")), 24)]
+        parts += [
+            texts.clean(settings.get("prompt", "") or story.label or story.layer, 32),
+            f"seed {settings.get('seed', 0)}",
+            texts.clean(str(story.model.get("bundle", "")), 24),
+        ]
     return "  ".join(filter(None, [_when(take.made), "  ·  ".join(filter(None, parts))]))
 
 

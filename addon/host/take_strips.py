@@ -210,6 +210,7 @@ def _follow(scene: Any, strip: Any, old_end: int, new_end: int) -> None:
     new_end = min(new_end, sequencer.room_end(scene, strip))
     if new_end > first:
         sequencer.set_span(strip, first, new_end)
+        sequencer.fit_around(strip)
 
 
 def ids_there(scene: Any) -> set[str]:

@@ -161,13 +161,19 @@ def store(tmp_path: Path) -> Callable[..., Any]:
     from footfall.tests.fakes.stories import MODEL
 
     def make(
-        clips: Any, rate: Any, start_frame: Any = 1, job_id: str = JOB, folder: Path | None = None
+        clips: Any,
+        rate: Any,
+        start_frame: Any = 1,
+        job_id: str = JOB,
+        folder: Path | None = None,
+        aims: Any = (),
     ) -> Any:
         return delivery.deliver(
             Result(job_id=job_id, clips=tuple(clips), provenance=MODEL),
             Shot(start_frame=Fraction(start_frame), rate=rate),
             provenance.Asked(settings={"seed": 7, "prompt": "wet"}, shot={"scene": "Scene"}),
             save.choose_folder(bpy.data.filepath, "", folder or tmp_path / "sounds"),
+            aims,
         )
 
     return make

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import bpy
 import pytest
 from footfall.addon import history
 from footfall.addon.host import placing, registration, sequencer, take_gather, take_strips
+from footfall.addon.joining import Aim
 from footfall.addon.timeline import Rate
 from footfall.addon.wire.errors import BadInput, SaveError
 
@@ -299,6 +301,17 @@ class TestWhatUsersDo:
         assert place_of(strip) == (2, 2)
         assert length(strip) == 36
 
+    def test_retimed(self, takes: Any) -> None:
+        strip = takes(2)
+        if bpy.app.version < (5, 2) or not hasattr(strip, "retiming_keys"):
+            pytest.skip("retiming in background crashes this Blender")
+        strip.retiming_keys.add(timeline_frame=110)
+        before = sequencer.span(strip)
+        bpy.ops.footfall.take_step(by=1)
+        assert place_of(strip) == (2, 2)
+        assert sequencer.span(strip) == before
+        assert sequencer.is_retimed(strip)
+
     def test_a_linked_scene(self, takes: Any, tmp_path: Path) -> None:
         takes(2)
         path = tmp_path / "library.blend"
@@ -352,13 +365,19 @@ class TestWhatUsersDo:
         assert place_of(first) == (2, 3)
 
 
-def test_thirty_mixed_steps_undone_and_redone(takes: Any) -> None:
+def test_thirty_mixed_steps_undone_and_redone(takes: Any, sound: Any, store: Any) -> None:
     """Strips, lists and files are after undo and redo what they were at each step."""
     takes(4)
     takes(3, start=301, job_id="f" * 32)
     bpy.ops.ed.undo_push(message="Ready")
     rng = random.Random(6)
     states = [_state()]
+
+    def new_take(strip: Any, number: int) -> None:
+        aim = Aim(uuid=sequencer.uuid_of(strip), names=(strip.name,), layer="bed", at_s=Fraction(0))
+        stored = store([sound(0, seconds=2)], RATE, 101, job_id=f"{number:032x}", aims=(aim,))
+        placing.place(stored, placing.home(bpy.context.scene))
+
     for step in range(30):
         strip = rng.choice(ours())
         activate(strip)
@@ -372,8 +391,11 @@ def test_thirty_mixed_steps_undone_and_redone(takes: Any) -> None:
             lambda strip=strip: setattr(strip, "volume", rng.random()),
             lambda strip=strip: sequencer.set_span(strip, sequencer.span(strip)[0], rng.randint(400, 440)),
         ]
-        rng.choice(acts)()
-        bpy.ops.ed.undo_push(message=f"Step {step}")
+        if rng.random() < 0.25:
+            new_take(strip, step)  # pushes a step of its own
+        else:
+            rng.choice(acts)()
+            bpy.ops.ed.undo_push(message=f"Step {step}")
         states.append(_state())
     for state in reversed(states[:-1]):
         bpy.ops.ed.undo()

@@ -9,6 +9,7 @@ from typing import Any
 Window = Callable[..., dict[str, Any]]
 
 STEP_MS = 50.0
+TICK_MS = 50.0  # a new take into its strip
 
 
 def test_takes(window: Window) -> None:
@@ -17,4 +18,6 @@ def test_takes(window: Window) -> None:
     assert found["place"][1] == 5  # four, two more, one deleted
     median = sorted(found["steps_ms"])[len(found["steps_ms"]) // 2]
     assert median < STEP_MS, found["steps_ms"]
+    assert "as before" in found["updated"]  # looking again in the window sees the same pictures
+    assert found["ticks"].get("place", 0.0) < TICK_MS, found["ticks"]
     print(f"stepping: median {median:.1f} ms, longest {max(found['steps_ms']):.1f} ms")

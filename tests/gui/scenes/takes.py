@@ -16,6 +16,8 @@ def scenario(play: driver.Play) -> driver.Scenario:
     play.watch_ticks()
     bpy.ops.footfall.demo_shot()
     yield from demo.tidy()
+    heighten()
+    open_panels(play)
     scene = bpy.context.scene
     scene.footfall.takes, scene.footfall.random_seed, scene.footfall.seed = 4, False, 11
     scene.footfall.prompt = play.words.get("prompt", "")
@@ -42,11 +44,35 @@ def scenario(play: driver.Play) -> driver.Scenario:
         yield lambda: all(state == "placed" for state in play.states())
     play.press("footfall.take_delete", area="SEQUENCE_EDITOR")
     takes = play.module("addon.host.take_strips").place(bed)
-    play.note(place=list(takes), channels=len({strip.channel for strip in driver.strips()}))
+    play.note(place=list(takes))
+    for words, weight in (("a click", 0.5), ("noise", -1.0)):
+        play.press("footfall.take_pull", area="SEQUENCE_EDITOR", words=words, weight=weight)
+    with play.in_area("SEQUENCE_EDITOR"):
+        bpy.ops.footfall.take_nudge("EXEC_DEFAULT", prompt="wet steel")
+    yield lambda: all(state == "placed" for state in play.states())
+    play.press("footfall.update_changed", area="SEQUENCE_EDITOR")
+    yield lambda: play.module("addon.host.update_changed").tally.looking == 0
+    play.note(updated=play.module("addon.host.update_changed").tally.sentence, ticks=play.ticks())
     yield from play.photograph("takes_more")
     with play.in_area("SEQUENCE_EDITOR"):
         bpy.ops.footfall.take_nudge("INVOKE_DEFAULT")
     yield from play.photograph("takes_nudge")
+
+
+def heighten() -> None:
+    """A sequencer that shows the whole panel."""
+    window, area = driver.find_area("SEQUENCE_EDITOR")
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.screen.screen_full_area(use_hide_panels=False)
+
+
+def open_panels(play: driver.Play) -> None:
+    """Panels that begin closed, open."""
+    for module, name in (("hears_panel", "FOOTFALL_PT_hears"), ("take_panel", "FOOTFALL_PT_take_history")):
+        kind = getattr(play.module(f"addon.host.{module}"), name)
+        bpy.utils.unregister_class(kind)
+        kind.bl_options = set()
+        bpy.utils.register_class(kind)
 
 
 def activate(strip: Any) -> None:
