@@ -33,6 +33,7 @@ _OTHER_KIND, _OTHER_WORDS = (
     0.6,
     0.3,
 )  # cost of a difference; being NEAR away costs 1, and more than 1 is too much
+_TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LOOKED_AT = 24  # candidates on each side, so that a thousand hits in one frame take no longer
 
 # Kinds that sound alike have one icon and one colour.
@@ -74,7 +75,7 @@ class Found:
     def text(self) -> str:
         """As a text that ``read_found`` understands."""
         values = [self.at, self.kind, self.words, self.strength, self.pan, self.distance_m]
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        return _TEXT.encode(values)
 
 
 EDITABLE = ("at", "kind", "words", "strength", "pan", "distance_m")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .hit_file import rational, read_events
+from .hit_list import strong
 from .wire import limits
 from .wire.errors import BadInput, WireError, WrongUsage
 from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, SPOTS_AS, Pull
@@ -123,6 +124,12 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         help="where hits come from: the scene's motion and its markers, its markers alone, what moves in the "
         "picture, the scene's list of hits, or a file (default: the list if it has any, else as the scene "
         "says)",
+    )
+    group.add_argument(
+        "--threshold",
+        type=_bounded(float, 0, 1),
+        metavar="0..1",
+        help="hits weaker than this stay silent (default: as the scene says, else 0)",
     )
     _add_layer_options(parser)
 
@@ -257,6 +264,8 @@ def request_settings(options: argparse.Namespace) -> dict[str, Any]:
         "vary": options.vary,
         "vary_seed": options.vary_seed,
     }
+    if options.threshold is not None:
+        settings["least_strength"] = options.threshold
     if options.events is not None and not hit_source(options):
-        settings["events"] = read_events(options.events)
+        settings["events"] = strong(read_events(options.events), options.threshold or 0.0)
     return settings

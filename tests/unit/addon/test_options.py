@@ -111,6 +111,9 @@ def test_events_are_read(tmp_path: Path) -> None:
     )
     namespace = parser().parse_args(["--events", str(file)])
     assert len(request_of(namespace).events) == 2
+    assert request_of(namespace).least_strength == 0.0
+    request = request_of(parser().parse_args(["--events", str(file), "--threshold", "0.5"]))
+    assert ([event.words for event in request.events], request.least_strength) == (["glass"], 0.5)
 
 
 def test_missing_events_file_is_bad_input(tmp_path: Path) -> None:
