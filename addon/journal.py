@@ -340,6 +340,8 @@ def _sentence(error: Exception, path: Path) -> str:
         return f"The journal {path} was written by a newer Footfall; update this one."
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
         return f"Another Blender holds the journal {path} for too long; close it, then start once more."
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return f"The disk with the journal {path} is full; make room, then start once more."
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
         return (
             f"The journal {path} is damaged; move it away, and the shots are made anew beside the old ones."

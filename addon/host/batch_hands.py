@@ -57,21 +57,26 @@ class Watch:
     def delivered(self, stored: Stored) -> None:
         """The files are whole: enter them, or take them away again. Raises SaveError."""
         try:
-            entered = self._journal.finish(
-                self._claim,
-                asked=self._wish.asked,
-                look=self._look,
-                stored=stored_text.write(stored, self._journal.path.parent),
-                took_s=self._clock() - self._began,
-                length_s=self._wish.length_s,
-            )
+            self.entered = self._enter(self._claim, stored)
+            if not self.entered:  # given up by ourselves, when it could not be saved, or by another's doing
+                again = self._journal.claim(self._claim.file, self._claim.shot, self._wish.asked)
+                self.entered = isinstance(again, Claim) and self._enter(again, stored)
         except SaveError:
             remove_files(stored)
             raise
-        if not entered:
+        if not self.entered:
             remove_files(stored)
             raise SaveError("Another Blender has made this shot meanwhile; its sound is used.", TAKEN_OVER)
-        self.entered = True
+
+    def _enter(self, claim: Claim, stored: Stored) -> bool:
+        return self._journal.finish(
+            claim,
+            asked=self._wish.asked,
+            look=self._look,
+            stored=stored_text.write(stored, self._journal.path.parent),
+            took_s=self._clock() - self._began,
+            length_s=self._wish.length_s,
+        )
 
 
 class SessionHands:

@@ -25,8 +25,9 @@ from footfall.addon.host import (
     shot_properties,
     sound_export,
 )
+from footfall.addon.journal import Journal
 from footfall.addon.timeline import FrameRange
-from footfall.addon.wire.errors import BadInput
+from footfall.addon.wire.errors import BadInput, SaveError
 from footfall.tests.blender.host_tools import fake_python, our_strips, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
@@ -246,6 +247,29 @@ class TestBatch:
         begin()
         assert placed_frames(bpy.context.scene) == [1, 13, 25, 37, 49]
         assert len(list((tmp_path / "footfall").glob("*.wav"))) == 5
+
+    def test_a_sound_that_could_not_be_entered_is_kept_and_placed_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """R23: the disk is back, Place is pressed, and the journal knows the shot."""
+        scene = shots_of_colours(1, path=tmp_path / "shot.blend")
+        bpy.ops.footfall.shots_find()
+
+        def full(*_: Any, **__: Any) -> bool:
+            raise SaveError("The disk is full; make room.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "finish", full)
+            running = begin()
+        (entry,) = running.batch.entries
+        assert (entry.state, entry.sentence) == ("failed", "The disk is full; make room.")
+        assert our_strips(scene) == []
+        assert not list(tmp_path.rglob("*.wav"))
+        (job,) = live.get().table.not_placed()
+        assert bpy.ops.footfall.place(job_id=job.job_id) == {"FINISHED"}
+        assert placed_frames(scene) == [1]
+        assert all(entry.kept for entry in begin().batch.entries)
+        assert placed_frames(scene, heard=False) == [1]
 
     def test_each_scene_gets_its_own(self, tmp_path: Path) -> None:
         first = shots_of_colours(1)

@@ -193,6 +193,25 @@ def test_killed_20_times(studio: Studio) -> None:
     killed(studio, 20, seed=2, longest_s=4.0)
 
 
+def test_ctrl_c_is_130_and_the_same_command_goes_on(studio: Studio) -> None:
+    child = studio.start("--prompt", "slow 4 25")
+    deadline = time.monotonic() + LIMIT_S
+    while len(studio.made()) < 2:
+        assert time.monotonic() < deadline
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=LIMIT_S)
+    report = json.loads(out)
+    assert (child.returncode, report["code"]) == (130, "cancelled")
+    assert "goes on" in report["error"]
+    kept = studio.made()
+    assert len(kept) < studio.shots
+    code, report = studio.run("--prompt", "slow 4 25")
+    assert code == 0
+    assert studio.made()[: len(kept)] == kept
+    check_all_there(studio, report)
+
+
 def test_two_at_once_share_the_work(studio: Studio) -> None:
     """Two Blenders on one file: each shot is made by one of them, and both results have them all."""
     children = [studio.start(), studio.start()]

@@ -235,6 +235,20 @@ class TestTrouble:
         holder.close()
         claimed(journal.claim(FILE, SHOT, ASKED))
 
+    def test_a_full_disk(self, tmp_path: Path) -> None:
+        """R23: as SQLite says it, and nothing of what was there is lost."""
+        journal = book(tmp_path)
+        finish(journal, claimed(journal.claim(FILE, SHOT, ASKED)))
+        claim = claimed(journal.claim(FILE, "another", ASKED))
+        database = journal._database
+        assert database is not None
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(SaveError, match="full"):
+            journal.finish(claim, asked=ASKED, look="", stored="x" * 10**6, took_s=1, length_s=1)
+        assert list(journal.made(FILE)) == [SHOT]
+        assert finish(journal, claim)  # there is room again
+
     @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
     def test_a_read_only_folder(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o500)
