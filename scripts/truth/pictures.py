@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m footfall.scripts.truth.pictures --out DIR``: truth scenes as small grey pictures, by Cycles.
 
-One sample a pixel and the quick denoiser, every frame of the scene. DIR/KIND-SEED/0001.png and so on; each
-line on standard output is {truth, folder, frames}. Pictures that exist are kept.
+Every frame of the scene, as large as Footfall looks at films, with the quick denoiser. The pictures are
+DIR/KIND-SEED-RATE/0001.png and so on; each line on standard output is {truth, folder}. Pictures that exist
+are kept.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from .lines import own_stdout, scene_arguments
 from .make import make
 from .model import KINDS
 
-WIDTH, HEIGHT = 160, 112
+WIDTH, HEIGHT = 206, 144  # what addon/motion.py makes of the scenes' shape
 _CYCLES = {
     "device": "CPU",
-    "samples": 1,
+    "samples": 4,
     "use_adaptive_sampling": False,
     "max_bounces": 2,
     "use_denoising": True,
