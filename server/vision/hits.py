@@ -34,6 +34,8 @@ _LEAST = 0.006  # of the picture's short side, in one picture: less is no change
 _REACH = 0.11  # of the short side: how far one thing spans
 _SAME = ((1.5, 0.25), (3.0, 0.15))  # (pictures, of the height) within which turns are of one hit
 _TOGETHER = 1.2  # pictures: what counts towards the hit's time and evidence
+_FALLS, _ASIDE = 0.6, 0.9  # most things hit from above, and few from the side
+_ECHO = 0.4  # what turns to and fro is rather badly followed than hit often
 _LOUD = 1.2  # picture heights a second, of a thing of a tenth of the height: a strength of 0.63
 
 Tell = Callable[[float], None]
@@ -140,12 +142,16 @@ def _joined(group: list[Turn]) -> _Hit:
     best = group[0]
     same = [t for t in group if abs(t.time - best.time) < _TOGETHER and float(t.change @ best.change) > 0]
     weights = np.array([turn.evidence for turn in same])
+    size = float(np.hypot(*best.change))
+    aside, up = abs(float(best.change[0])) / size, -float(best.change[1]) / size
+    surer = max(turn.sharp for turn in same) ** 3 * math.exp(_FALLS * up - _ASIDE * aside)
+    echoes = len(group) - len(same)
     return _Hit(
         time=float(np.average([turn.time for turn in same], weights=weights)),
-        evidence=float(weights.sum()),
+        evidence=float(weights.sum()) * surer / (1 + echoes) ** _ECHO,
         place=best.place,
         box=best.box,
-        change=float(np.hypot(*best.change)),
+        change=size,
     )
 
 
