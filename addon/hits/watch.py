@@ -105,7 +105,7 @@ def find(first: int, matrices: np.ndarray, places: np.ndarray, radius: np.ndarra
         found += [
             turn
             for turn in _halts(first, speeds, least)
-            if sharp.get((turn.body, turn.frame), 0.0) < 0.4 * turn.size
+            if sharp.get((turn.body, turn.frame), 0.0) < 0.9 * turn.size
         ]
     return sorted(found, key=lambda turn: (turn.frame, -turn.size / least[turn.body]))
 

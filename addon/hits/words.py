@@ -23,7 +23,7 @@ def clean_name(name: str) -> str:
 
 def name_thing(name: str, material: str = "", collection: str = "") -> str:
     """Words for one thing: name, material where that says more, collection where it has no own name."""
-    words = clean_name(name).split()
+    words = [word for word in clean_name(name).split() if word not in _SIDES]
     said = [word for word in words if word not in _PLAIN]
     stuff = [word for word in clean_name(material).split() if word not in _PLAIN and word not in words][:2]
     if not said:

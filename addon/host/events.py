@@ -2,12 +2,14 @@
 """Hits that the animator has marked: timeline markers named "hit wooden box", "step L", "land 0.4 cat", ...
 
 The first word says what kind of event it is, a number after it how hard (0 to 1, or in percent), and the rest
-are words for the sound. Other markers, and those that switch the camera, are no events.
+are words for the sound. Other markers, and those that switch the camera, are no events. What is tagged in the
+animation itself counts as well: see tags.py.
 """
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import bpy
 
@@ -15,6 +17,7 @@ from ..timeline import FrameRange, Rate, wire_seconds
 from ..wire import limits
 from ..wire.messages import Event
 from ..wire.texts import scrub
+from . import tags
 
 KINDS = (
     "hit",
@@ -42,18 +45,17 @@ _NAME = re.compile(
 
 
 def read(scene: bpy.types.Scene, span: FrameRange, rate: Rate) -> tuple[Event, ...]:
-    """The marked events of ``span``, in order of time."""
-    marked = sorted(
-        (marker.frame, marker.name)
-        for marker in scene.timeline_markers
-        if marker.camera is None and span.start <= marker.frame <= span.end
-    )
-    found = []
-    for frame, name in marked:
-        parsed = parse(name)
+    """The marked and tagged events of ``span``, in order of time."""
+    marked: list[tuple[float, str, float, str]] = []
+    for marker in scene.timeline_markers:
+        parsed = parse(marker.name) if marker.camera is None else None
         if parsed is not None:
-            kind, strength, words = parsed
-            time_s = wire_seconds(span.time_s(frame, rate))
+            marked.append((marker.frame, *parsed))
+    marked += tags.tagged(scene, parse)
+    found = []
+    for frame, kind, strength, words in sorted(marked):
+        if span.start <= frame < span.end + 1:
+            time_s = wire_seconds(span.time_s(Fraction(frame).limit_denominator(10_000), rate))
             found.append(Event(time_s=time_s, kind=kind, words=words, strength=strength))
     return tuple(found[: limits.EVENTS])
 

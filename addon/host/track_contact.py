@@ -281,7 +281,7 @@ def _slide(resting: Touch, mover: Mover) -> Touch | None:
     met = mover.met
     before, after = float(np.linalg.norm(met.before)), float(np.linalg.norm(met.after))
     upright = abs(float(met.before @ resting.normal)) + abs(float(met.after @ resting.normal))
-    if mover.turn.spin > 0.7 or upright > 0.2 * (before + after):
+    if mover.turn.spin > 0.95 or upright > 0.2 * (before + after):
         return None
     if before < 0.05 * after:
         turning = 0.5 * mover.size * _stretch(mover, mover.going[:, :3])

@@ -67,3 +67,45 @@ def test_long_names_fit_the_wire() -> None:
     scene.timeline_markers.new("hit " + "x" * 500, frame=5)
     words = events.read(scene, FrameRange(1, 20), Rate(24))[0].words
     assert len(words) <= limits.WORDS
+
+
+def test_keys_of_a_tagged_property_are_events() -> None:
+    """At each key's own time, between frames too, as hard as its value; zero says nothing."""
+    scene = bpy.context.scene
+    thing = bpy.data.objects.new("Tin bucket.001", None)
+    scene.collection.objects.link(thing)
+    thing["hit"], thing["other"] = 0.0, 1.0
+    for frame, value in ((5, 0.5), (7.25, 2.0), (9, 0.0), (99, 1.0)):
+        thing["hit"] = value
+        thing.keyframe_insert('["hit"]', frame=frame)
+    thing.keyframe_insert('["other"]', frame=6)
+    thing.animation_data.action.pose_markers.new("step gravel").frame = 12
+    scene.timeline_markers.new("land cat", frame=6)
+    found = events.read(scene, FrameRange(1, 20), Rate(24))
+    assert [(float(one.time_s) * 24 + 1, one.kind, one.strength, one.words) for one in found] == [
+        (5.0, "hit", 0.5, "tin bucket"),
+        (6.0, "land", 1.0, "cat"),
+        (7.25, "hit", 1.0, "tin bucket"),
+        (12.0, "step", 1.0, "gravel"),
+    ]
+
+
+def test_bones_are_tagged_as_objects_are() -> None:
+    scene = bpy.context.scene
+    data = bpy.data.armatures.new("Rig")
+    rig = bpy.data.objects.new("Rig", data)
+    scene.collection.objects.link(rig)
+    bpy.context.view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    data.edit_bones.new("foot.L").tail = (0.0, 0.0, 1.0)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bone = rig.pose.bones["foot.L"]
+    bone["step on gravel"] = 1.0
+    bone.keyframe_insert('["step on gravel"]', frame=8)
+    bone["step"] = 0.25
+    bone.keyframe_insert('["step"]', frame=10)
+    found = events.read(scene, FrameRange(1, 20), Rate(24))
+    assert [(one.kind, one.strength, one.words) for one in found] == [
+        ("step", 1.0, "on gravel"),
+        ("step", 0.25, "foot"),
+    ]
