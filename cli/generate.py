@@ -111,6 +111,8 @@ def _report(options: argparse.Namespace, request: FoleyRequest, result: Result, 
         print(path)
     if result.heard:
         print("It heard: " + ", ".join(item.words for item in result.heard[:5]), file=sys.stderr)
+    if request.motion is not None:
+        print(f"{len(result.events)} hits, {len(result.cuts)} cuts seen in the picture", file=sys.stderr)
     licence = "" if story.commercial else " NOT FOR COMMERCIAL USE"
     print(f"{story.bundle} ({story.licence}){licence}, seed {request.seed}", file=sys.stderr)
     for warning in result.warnings:
