@@ -247,6 +247,25 @@ class FOOTFALL_OT_take_gather(Act):
         return self.each(chosen(context), act)
 
 
+class FOOTFALL_OT_take_collect(Act):
+    """Copy all sound files of this .blend beside it, so that it can go to another computer"""
+
+    bl_idname = "footfall.take_collect"
+    bl_label = "Bring Files Beside the .blend"
+
+    def execute(self, _context: bpy.types.Context) -> Outcome:
+        from . import take_collect
+
+        try:
+            count, problems = take_collect.collect()
+        except FootfallError as error:
+            self.report({"ERROR"}, error.sentence)
+            return REFUSED
+        words = problems[0] if problems else f"{texts.count(count, 'file')} copied; save the .blend again."
+        self.report({"WARNING"} if problems else {"INFO"}, texts.clean(words, 500))
+        return FINISHED if count else REFUSED
+
+
 class FOOTFALL_OT_take_purge(bpy.types.Operator):
     """Delete the sound files of deleted takes for good, in this whole .blend"""
 
@@ -294,5 +313,6 @@ CLASSES: tuple[Any, ...] = (
     FOOTFALL_OT_take_delete,
     FOOTFALL_OT_take_lock,
     FOOTFALL_OT_take_gather,
+    FOOTFALL_OT_take_collect,
     FOOTFALL_OT_take_purge,
 )

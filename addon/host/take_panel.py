@@ -49,7 +49,7 @@ class FOOTFALL_PT_takes(bpy.types.Panel):
 
 def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: Any, takes: Takes) -> None:
     """Stepping, and what makes new takes."""
-    from . import job_rows, take_gather, take_operators, take_strips, update_changed
+    from . import job_rows, take_collect, take_gather, take_operators, take_strips, update_changed
 
     number, count = takes.place
     take = takes.playing
@@ -69,6 +69,8 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: An
         side.label(text="Locked: its sound stays as it is", icon="LOCKED")
     if take_gather.siblings(take_operators.scene_of(context), strip):
         layout.operator("footfall.take_gather", text="Gather Takes from Muted Channels", icon="IMPORT")
+    if take_collect.is_outside(strip):
+        layout.operator("footfall.take_collect", icon="FILE_PARENT")
     column = layout.column(align=True)
     column.enabled = not take_strips.is_locked(strip)
     row = column.row(align=True)

@@ -14,7 +14,7 @@ from typing import Any
 import bpy
 import pytest
 from footfall.addon import history
-from footfall.addon.host import placing, registration, sequencer, take_gather, take_strips
+from footfall.addon.host import placing, registration, sequencer, take_collect, take_gather, take_strips
 from footfall.addon.joining import Aim
 from footfall.addon.timeline import Rate
 from footfall.addon.wire.errors import BadInput, SaveError
@@ -271,6 +271,27 @@ class TestWhatUsersDo:
             filepath=str(tmp_path / "far" / "away" / "other.blend"), relative_remap=True
         )
         strip = activate(ours()[0])
+        for number in (2, 3, 1):
+            bpy.ops.footfall.take_step(by=1)
+            assert place_of(strip) == (number, 3)
+
+    def test_made_before_the_first_save_and_brought_beside_the_file(self, takes: Any, tmp_path: Path) -> None:
+        strip = takes(3)
+        here, there = tmp_path / "here", tmp_path / "there"
+        here.mkdir()
+        with pytest.raises(RuntimeError, match="Save the"):
+            bpy.ops.footfall.take_collect()
+        bpy.ops.wm.save_as_mainfile(filepath=str(here / "shot.blend"))
+        assert take_collect.is_outside(strip)
+        assert bpy.ops.footfall.take_collect() == {"FINISHED"}
+        assert not take_collect.is_outside(strip)
+        assert len(list((here / "footfall").iterdir())) == len(list((tmp_path / "sounds").iterdir())) == 3
+        bpy.ops.wm.save_mainfile()
+        here.rename(there)
+        (tmp_path / "sounds").rename(tmp_path / "gone")
+        bpy.ops.wm.open_mainfile(filepath=str(there / "shot.blend"))
+        strip = activate(ours()[0])
+        assert strip.sound.samplerate == 48_000
         for number in (2, 3, 1):
             bpy.ops.footfall.take_step(by=1)
             assert place_of(strip) == (number, 3)

@@ -54,6 +54,9 @@ def scenario(play: driver.Play) -> driver.Scenario:
     yield lambda: play.module("addon.host.update_changed").tally.looking == 0
     play.note(updated=play.module("addon.host.update_changed").tally.sentence, ticks=play.ticks())
     yield from play.photograph("takes_more")
+    play.press("footfall.settings_copy", area="SEQUENCE_EDITOR")
+    keys = bpy.context.window_manager.keyconfigs.addon.keymaps["Sequencer"].keymap_items
+    play.note(clipboard=bpy.context.window_manager.clipboard, keys=[item.type for item in keys])
     with play.in_area("SEQUENCE_EDITOR"):
         bpy.ops.footfall.take_nudge("INVOKE_DEFAULT")
     yield from play.photograph("takes_nudge")
