@@ -65,13 +65,14 @@ class _Edit(bpy.types.Operator):
 
 
 class FOOTFALL_OT_hits_find(bpy.types.Operator):
-    """Look for hits in the shot. What you have switched off, moved, added or named stays as you left it;
-    the rest is replaced by what is found now.
-    Esc cancels
-    """
+    """Starts a search, which the pump goes on with."""
 
     bl_idname = "footfall.hits_find"
     bl_label = "Find Hits"
+    bl_description = (
+        "Look for hits in the shot. What you have switched off, moved, added or named stays as you left it; "
+        "the rest is replaced by what is found now.\nEsc cancels"
+    )
     bl_options = {"REGISTER"}
 
     @classmethod
@@ -158,12 +159,14 @@ class FOOTFALL_OT_hit_add(_Edit):
 
 
 class FOOTFALL_OT_hit_delete(_Edit):
-    """Take the selected hit off the list. One that Footfall finds comes back with the next search: switch it
-    off instead
-    """
+    """Takes the selected hit off the list."""
 
     bl_idname = "footfall.hit_delete"
     bl_label = "Delete Hit"
+    bl_description = (
+        "Take the selected hit off the list. One that Footfall finds comes back with the next search: "
+        "switch it off instead"
+    )
 
     def act(self, scene: Any) -> None:
         group = scene.footfall_hits
