@@ -54,10 +54,12 @@ class Arc:
         return cls(found)
 
     def at(self, time: float) -> np.ndarray:
-        return self.coefficients[0] + time * (self.coefficients[1] + time * self.coefficients[2])
+        place: np.ndarray = self.coefficients[0] + time * (self.coefficients[1] + time * self.coefficients[2])
+        return place
 
     def speed(self, time: float) -> np.ndarray:
-        return self.coefficients[1] + 2.0 * time * self.coefficients[2]
+        speed: np.ndarray = self.coefficients[1] + 2.0 * time * self.coefficients[2]
+        return speed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,7 +220,7 @@ def _off(samples: Sequence[Sample]) -> float:
 
 
 def _length(vector: np.ndarray) -> float:
-    return float(vector @ vector) ** 0.5
+    return math.sqrt(float(vector @ vector))
 
 
 def rest(places: np.ndarray) -> float:
@@ -226,8 +228,10 @@ def rest(places: np.ndarray) -> float:
     still = places[EARLY + 2]
     gaps = [float(np.linalg.norm(places[EARLY - back] - still)) for back in (0, 1, 2)]
     start = 0 if gaps[0] > 1e-3 * max(gaps) else 1
-    near, far = gaps[start] ** 0.5, gaps[min(start + 1, 2)] ** 0.5
-    if not (np.isfinite(far) and far > near):
+    if not np.isfinite(gaps).all():
+        return 0.5
+    near, far = math.sqrt(gaps[start]), math.sqrt(gaps[min(start + 1, 2)])
+    if far <= near:
         return 0.5
     return min(max(near / (far - near) - start, -0.5), 2.0)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -69,8 +70,7 @@ def _same(one: Contact, other: Contact, within: float, step: float) -> bool:
             return True  # what was struck begins to move
     if one.family < 0 or one.family != other.family or one.pair[1] != other.pair[1] or apart > step:
         return False
-    gap = sum((a - b) ** 2 for a, b in zip(one.spot, other.spot, strict=True)) ** 0.5
-    return gap <= 0.6 * (one.size + other.size)
+    return math.dist(one.spot, other.spot) <= 0.6 * (one.size + other.size)
 
 
 def to_events(contacts: Sequence[Contact], seconds: Callable[[Fraction], Fraction]) -> list[Event]:
@@ -100,7 +100,9 @@ def with_markers(found: Sequence[Event], marked: Sequence[Event], frame_s: Fract
     """
     within = frame_s * Fraction(MARKER_FRAMES)
     found = sorted(found, key=lambda event: event.time_s)
-    times, taken, kept = [event.time_s for event in found], set(), []
+    times = [event.time_s for event in found]
+    taken: set[int] = set()
+    kept = []
     for marker in marked:
         near = range(bisect_left(times, marker.time_s - within), bisect_right(times, marker.time_s + within))
         taken.update(near)

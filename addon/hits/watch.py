@@ -57,7 +57,7 @@ def speeds_of(matrices: np.ndarray, places: np.ndarray, radius: np.ndarray) -> n
     """
     with np.errstate(all="ignore"):
         steps = np.diff(places, axis=0)
-        speeds = np.concatenate((steps, np.zeros_like(steps)), axis=2)
+        speeds: np.ndarray = np.concatenate((steps, np.zeros_like(steps)), axis=2)
         bases = matrices[..., :3, :3]
         turning = np.flatnonzero((bases[1:] != bases[:-1]).any(axis=(0, 2, 3)) & (radius > 0.0))
         if len(turning):  # most things do not turn most of the time
@@ -114,10 +114,12 @@ def _sharp(first: int, speeds: np.ndarray, least: np.ndarray) -> list[Turn]:
     """Turns at frames BEFORE to F - AFTER: what two bends hold more than the arcs around them."""
     bends = np.diff(speeds, axis=0)  # bends[i] lies at frame i + 1
     count = len(bends) - BEFORE - AFTER + 4
-    at = lambda offset: bends[BEFORE - 2 + offset : BEFORE - 2 + offset + count]  # noqa: E731
-    before, after = _calmer(at(-1), at(-2)), _calmer(at(2), at(3))
+    longer, sooner, here, then, later, latest = (
+        bends[BEFORE - 2 + offset : BEFORE - 2 + offset + count] for offset in (-2, -1, 0, 1, 2, 3)
+    )
+    before, after = _calmer(sooner, longer), _calmer(later, latest)
     before, after = _else(before, after), _else(after, before)
-    early, late = at(0) - before, at(1) - after
+    early, late = here - before, then - after
     jump = early + late
     score = np.sqrt((jump**2).sum(axis=2))
     inner = np.nan_to_num(score[1:-1], nan=-1.0)
@@ -137,13 +139,13 @@ def _halts(first: int, speeds: np.ndarray, least: np.ndarray) -> list[Turn]:
     """Where a thing comes to rest between ``frame`` and the next, having slowed down before."""
     pace = np.sqrt((speeds**2).sum(axis=2))  # pace[i]: from frame i to i + 1
     count = len(pace) + 1 - BEFORE - AFTER
-    at = lambda offset: pace[BEFORE + offset : BEFORE + offset + count]  # noqa: E731
-    recent = np.fmax(at(-2), np.fmax(at(-3), at(-4)))
+    rows = (pace[BEFORE + offset : BEFORE + offset + count] for offset in range(-4, 3))
+    longest, longer, sooner, last, here, then, later = rows
+    recent = np.fmax(sooner, np.fmax(longer, longest))
     still = np.maximum(_STILL * recent, 0.1 * least)
-    halt = (at(1) <= still) & (at(2) <= still) & (at(0) > still) | (
-        (at(0) <= still) & (at(1) <= still) & (at(-1) > still)
-    )
-    halt &= (recent > least) & (at(-1) < 0.95 * at(-2))
+    halt = (then <= still) & (later <= still) & (here > still)
+    halt |= (here <= still) & (then <= still) & (last > still)
+    halt &= (recent > least) & (last < 0.95 * sooner)
     halt[1:] &= ~halt[:-1]
     found = []
     for row, body in np.argwhere(halt).tolist():

@@ -39,7 +39,8 @@ class Window:
     def put(self) -> np.ndarray:
         """Room for the next frame: (B, 4, 4) to be filled in at once; its corners go to ``points``."""
         self.filled += 1
-        return self.matrices[self.filled - 1]
+        room: np.ndarray = self.matrices[self.filled - 1]
+        return room
 
     def end(self) -> None:
         """After the last frame: nothing comes any more."""
@@ -63,12 +64,13 @@ class Window:
 
     def around(self, body: int, frame: int, back: int, ahead: int) -> np.ndarray:
         """(back + 1 + ahead, 4, 4) of one thing, NaN where nothing is kept."""
-        return self.around_many(np.array([body]), np.array([frame]), back, ahead)[0]
+        found: np.ndarray = self.around_many(np.array([body]), np.array([frame]), back, ahead)[0]
+        return found
 
     def around_many(self, bodies: np.ndarray, frames: np.ndarray, back: int, ahead: int) -> np.ndarray:
         """(C, back + 1 + ahead, 4, 4) of things at frames of their own, NaN where nothing is kept."""
         rows = (frames - self.first)[:, None] + np.arange(-back, ahead + 1)
         inside = (rows >= 0) & (rows < self.filled)
-        found = self.matrices[np.where(inside, rows, 0), bodies[:, None]].astype(np.float64)
+        found: np.ndarray = self.matrices[np.where(inside, rows, 0), bodies[:, None]].astype(np.float64)
         found[~inside] = np.nan
         return found

@@ -50,7 +50,7 @@ def corners_of(one: bpy.types.Object) -> np.ndarray:
     """(V, 3) of an evaluated object in its own space; none where it has no mesh."""
     mesh = one.data if one.type == "MESH" else None
     flat = np.zeros(0 if mesh is None else len(mesh.vertices) * 3, np.float32)
-    if len(flat):
+    if mesh is not None and len(flat):
         mesh.vertices.foreach_get("co", flat)
     return flat.reshape(-1, 3).astype(float)
 

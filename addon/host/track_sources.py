@@ -156,7 +156,7 @@ class Bending:
         self.points[:] = np.nan
         found = now.find(self._key)
         mesh = found.data if found is not None and found.type == "MESH" else None
-        if mesh is not None and len(mesh.vertices) * 3 == len(self._flat):
+        if found is not None and mesh is not None and len(mesh.vertices) * 3 == len(self._flat):
             mesh.vertices.foreach_get("co", self._flat)
             matrix = np.array(found.matrix_world, np.float64)
             self.points[:] = self._flat.reshape(-1, 3)[self._corners] @ matrix[:3, :3].T + matrix[:3, 3]

@@ -220,7 +220,7 @@ class _Copy:
 
 
 def _copies(depsgraph: bpy.types.Depsgraph, notes: list[str]) -> list[_Copy]:
-    found = []
+    found: list[_Copy] = []
     keys = instance_keys(depsgraph)
     if not any(keys):
         return []
@@ -269,7 +269,7 @@ def _largest(found: list[bpy.types.Object], notes: list[str]) -> list[bpy.types.
 
 def _blinking(scene: bpy.types.Scene) -> set[Key]:
     """Objects whose visibility is animated."""
-    found = set()
+    found: set[Key] = set()
     for one in scene.objects:
         animation = one.animation_data
         if animation is None or one.type not in SOLID:

@@ -53,7 +53,7 @@ class Eyes:
     """The camera of each frame that is kept: noted quickly, made into a view only where one is asked for."""
 
     def __init__(self) -> None:
-        self._lens, self._known = np.eye(4), ()
+        self._lens, self._known = np.eye(4), tuple[object, ...]()
         self._frames: dict[int, tuple[np.ndarray, np.ndarray, str]] = {}
 
     def note(self, frame: int, scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
@@ -79,7 +79,7 @@ class Eyes:
     def view(self, frame: int) -> View | None:
         """What the camera sees at a frame; None without a camera, or where its matrix is no place."""
         matrix, lens, name = self._frames.get(frame, (None, None, ""))
-        if matrix is None or not np.isfinite(matrix).all():
+        if matrix is None or lens is None or not np.isfinite(matrix).all():
             return None
         turn = matrix[:3, :3] / np.maximum(np.linalg.norm(matrix[:3, :3], axis=0), 1e-12)
         back = np.eye(4)
