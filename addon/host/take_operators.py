@@ -33,24 +33,30 @@ def scene_of(context: bpy.types.Context) -> Any:
 
 
 def active(context: bpy.types.Context) -> Any | None:
-    """The active strip, when it is ours."""
-    from . import take_strips
-
+    """The active strip, when it is ours; of a meta of ours, the first strip in it."""
     scene = scene_of(context)
     editor = None if scene is None else scene.sequence_editor
     strip = None if editor is None else editor.active_strip
-    return strip if take_strips.is_ours(strip) else None
+    return None if strip is None else next(iter(_ours(strip)), None)
+
+
+def _ours(strip: Any) -> list[Any]:
+    """``strip`` itself, or what a meta of ours holds, as far as it is ours."""
+    from . import sequencer, take_strips
+
+    inside = list(sequencer.strips(strip)) if sequencer.META_KEY in strip else [strip]
+    return [one for one in inside if take_strips.is_ours(one)]
 
 
 def chosen(context: bpy.types.Context) -> list[Any]:
     """The active strip of ours and the selected ones, each once, the active one first."""
-    from . import sequencer, take_strips
+    from . import sequencer
 
-    first = active(context)
-    found = [] if first is None else [first]
-    for strip in sequencer.shown_strips(scene_of(context)):
-        if strip.select and strip != first and take_strips.is_ours(strip):
-            found.append(strip)
+    scene = scene_of(context)
+    shown = [strip for strip in sequencer.shown_strips(scene) if strip.select]
+    found: list[Any] = []
+    for strip in (scene.sequence_editor.active_strip, *shown):
+        found += [one for one in (_ours(strip) if strip is not None else ()) if one not in found]
     return found
 
 
@@ -146,7 +152,7 @@ def _turn(context: bpy.types.Context, strip: Any, by: int) -> str:
 
 
 class _TakeOperator(Act):
-    """Base of what is done to one take of the active strip."""
+    """Base of what is done to one take of the active strip, or to what is heard of all selected ones."""
 
     take_id: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
@@ -159,7 +165,7 @@ class _TakeOperator(Act):
                 return ""
             return self.act(context, strip, takes, self.take_id or takes.current)
 
-        return self.each([active(context)], act)
+        return self.each([active(context)] if self.take_id else chosen(context), act)
 
     def act(self, context: bpy.types.Context, strip: Any, takes: Takes, take_id: str) -> str:
         """Do it; what was done, in words. Raises FootfallError."""

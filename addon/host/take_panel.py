@@ -57,6 +57,9 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: An
     row.scale_y = 1.3
     row.operator("footfall.take_step", text="", icon="TRIA_LEFT").by = -1
     words = f"Take {number} of {count}" if number else f"A deleted take, of {count}"
+    strips = len(take_operators.chosen(context))
+    if strips > 1:
+        words += f"  ·  {strips} strips"
     row.operator("footfall.take_compare", text=words)
     row.operator("footfall.take_step", text="", icon="TRIA_RIGHT").by = 1
     row.separator()

@@ -322,6 +322,22 @@ class TestWhatUsersDo:
         assert place_of(strip) == (2, 2)
         assert length(strip) == 36
 
+    def test_a_closed_meta_of_ours_steps_all_that_is_in_it(self, sound: Any, store: Any) -> None:
+        clips = [
+            sound(n, take=take, layer="spots", seconds=0.25 + take, group=0)
+            for n in range(9)
+            for take in (0, 1)
+        ]
+        placing.place(store(clips, RATE, 101), placing.home(bpy.context.scene))
+        (meta,) = sequencer.metas(bpy.context.scene).values()
+        activate(meta)
+        end = sequencer.span(meta)[1]
+        bpy.ops.footfall.take_step(by=1)
+        assert {place_of(strip) for strip in ours()} == {(2, 2)}
+        assert sequencer.span(meta)[1] == end + 24
+        bpy.ops.footfall.take_star()
+        assert all(take_strips.takes_of(strip).playing.starred for strip in ours())
+
     def test_retimed(self, takes: Any) -> None:
         strip = takes(2)
         if bpy.app.version < (5, 2) or not hasattr(strip, "retiming_keys"):
