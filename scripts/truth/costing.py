@@ -26,14 +26,15 @@ FOREVER_S = 1e9
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="footfall.scripts.truth.costing", description=__doc__)
-    parser.add_argument("--hits", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--seconds", type=float, default=600.0, help="with five hits in six of them")
     parser.add_argument(
         "--heavy", action="store_true", help="a shot with two hundred things and bodies that bend"
     )
     options = parser.parse_args()
     lines = own_stdout()
-    scene, truth = make_long(1000, hits=options.hits, seconds=options.seconds, heavy=options.heavy)
+    scene, truth = make_long(
+        1000, hits=round(options.seconds / 1.2), seconds=options.seconds, heavy=options.heavy
+    )
     span = FrameRange(scene.frame_start, scene.frame_end)
     reading = tracks.Reading(scene, span, Rate(scene.render.fps, scene.render.fps_base))
     read_s, bare_s = 0.0, 0.0
