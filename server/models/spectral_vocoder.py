@@ -3,11 +3,13 @@
 
 HiFi-GAN learns to make waves in hundreds of thousands of steps. What a log-mel lacks most is not phase but
 the place of each partial within its band, and that is learnt at frame rate, a hundred times cheaper
-(``server/evaluation/vocoding.py`` measures it). It lies in the part ``vocoder`` like the other kind.
+(``server/evaluation/vocoding.py`` measures it); what it does say is kept to. It lies in the part ``vocoder``
+like the other kind.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,12 +24,18 @@ from .mel_decoder import Check, nothing
 KIND = "footfall_spectral_vocoder"
 BINS = mel.N_FFT // 2 + 1
 LOUDEST = 6.0  # of a log-magnitude: no levelled sound comes near
+_MOST = 40.0  # of a log-magnitude on its way: its exponential is still a number
 _NETWORK = {"channels": 4096, "blocks": 64, "kernel": 31}  # the largest that a configuration may ask for
 _MOST_ROUNDS = 1000
+_AGREEING = 4  # times that a spectrum is corrected by its own log-mel; more change little
+_MOST_WRONG = 4.0  # of a log-mel, in one correction
 
 
 class SpectrumNetwork(nn.Module):
-    """log-mel (B, T, 64) -> log-magnitude (B, T, 513). Begins at the mel itself, spread over its bands."""
+    """log-mel (B, T, 64) -> log-magnitude (B, T, 513) whose log-mel it is, up to a rest.
+
+    Begins at the mel itself, spread over its bands; learns how the energy lies within them.
+    """
 
     mean: Tensor
     scale: Tensor
@@ -44,7 +52,9 @@ class SpectrumNetwork(nn.Module):
         x = self.rise(((mels - self.mean) / self.scale).transpose(1, 2))
         for block in self.blocks:
             x = block(x)
-        return spread(mels) + self.fall(x.transpose(1, 2)).float()
+        found = spread(mels) + self.fall(x.transpose(1, 2)).float()
+        with torch.autocast(found.device.type, enabled=False):
+            return agreed(found, mels.float())
 
 
 class _Block(nn.Module):
@@ -65,12 +75,31 @@ class _Block(nn.Module):
 
 def spread(mels: Tensor) -> Tensor:
     """(B, T, 64) log-mel -> (B, T, 513): each frequency at the mean log-magnitude of the bands it is in."""
-    bands = mel.mel_bands().to(mels)
-    level = mels - bands.sum(0).log()  # of a flat spectrum within the band
-    share = bands / bands.sum(0)
-    inside = share.sum(1, keepdim=True) > 0
-    share = torch.where(inside, share, one_hot(_nearest().to(mels.device), mel.MELS).to(mels))
-    return level @ (share / share.sum(1, keepdim=True)).T
+    level = mels - mel.mel_bands().to(mels).sum(0).log()  # of a flat spectrum within the band
+    return level @ _shares().to(mels)
+
+
+def agreed(logs: Tensor, mels: Tensor) -> Tensor:
+    """Log-magnitudes (B, T, 513) corrected so that their log-mel is ``mels``. Gradients reach both.
+
+    Each frequency is raised by what its bands lack, as in multiplicative updates (Lee & Seung, Nature 1999).
+    """
+    bands, shares = mel.mel_bands().to(logs), _shares().to(logs)
+    for _ in range(_AGREEING):
+        reached = (logs.clamp_max(_MOST).exp() @ bands).clamp_min(mel.FLOOR / 1000.0).log()
+        logs = logs + (mels - reached).clamp(-_MOST_WRONG, _MOST_WRONG) @ shares
+    return logs
+
+
+@functools.cache
+def _shares() -> Tensor:
+    """(64, 513) how much each band has to say about each frequency; one in all."""
+    with torch.inference_mode(False):  # kept, and training must be able to use it too
+        bands = mel.mel_bands()
+        share = bands / bands.sum(0)
+        inside = share.sum(1, keepdim=True) > 0
+        share = torch.where(inside, share, one_hot(_nearest(), mel.MELS).to(share))
+        return (share / share.sum(1, keepdim=True)).T.contiguous()
 
 
 def _nearest() -> Tensor:
@@ -105,7 +134,7 @@ class SpectralVocoder:
                 check()
                 done((row + (number + 1) / (self._rounds + 1)) / len(mels))
 
-            sounds.append(phases.sound_of(logs.exp(), rounds=self._rounds, check=within))
+            sounds.append(phases.sound_of(logs.exp(), rounds=self._rounds, steady=True, check=within))
         done(1.0)
         return torch.cat(sounds) if sounds else mels.new_zeros(0, mels.shape[1] * self.hop)
 

@@ -150,7 +150,23 @@ def clicks(draw: Draw, samples: int) -> np.ndarray:
     return sound
 
 
-MAKERS: tuple[Maker, ...] = (harmonic, voice, sweep, noise, grains, struck, clicks)
+def tones(draw: Draw, samples: int) -> np.ndarray:
+    """One to four sines that do not waver, even, dying away or switched on and off: bells, alarms, beeps."""
+    time = np.arange(samples) / RATE_HZ
+    sound = np.zeros(samples)
+    for _ in range(int(draw.integers(1, 5))):
+        hz = np.exp(draw.uniform(np.log(80.0), np.log(7600.0)))
+        tone = draw.uniform(0.1, 1.0) * np.sin(2 * np.pi * hz * time + draw.uniform(0, 2 * np.pi))
+        kind = draw.random()
+        if kind < 0.35:
+            tone *= np.exp(-time / 10.0 ** draw.uniform(-1.0, 0.7))
+        elif kind < 0.55:
+            tone *= (time * draw.uniform(1.0, 12.0) + draw.random()) % 1.0 < draw.uniform(0.3, 0.8)
+        sound += tone
+    return sound
+
+
+MAKERS: tuple[Maker, ...] = (harmonic, voice, sweep, noise, grains, struck, clicks, tones)
 
 
 def _resonated(source: np.ndarray, hz: float, width_hz: float) -> np.ndarray:

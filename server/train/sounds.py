@@ -3,6 +3,7 @@
 
 ``work/sounds/SPLIT-0000.safetensors`` ... hold 16-bit samples and are mapped, not read; ``SPLIT.json`` is
 written last and names the shards they were made of. When the world has changed, they are made again.
+General sounds (``general.py``) are kept beside them in the same way.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from ...addon.wire.errors import BadInput
 from . import mel
+from .general import general
 from .shards import Sample, fingerprint, read_shards
 
 SAMPLES = 40_960  # of a shot at 16 kHz
@@ -29,6 +31,8 @@ FULL_SCALE = 32_767.0
 PER_FILE = 1024
 AT_ONCE = 64
 THREADS = 2
+GENERAL = "general"
+GENERAL_KIND = 1  # to be raised when general sounds become others
 
 Tick = Callable[[int], None]
 
@@ -60,16 +64,36 @@ def load_sounds(work: Path, split: str, tick: Tick = lambda done: None) -> Sound
     found = _kept(folder, split, world)
     if found is not None:
         return found
+    made = _keep(folder, split, world, _waves(read_shards(work / "world", split), tick))
+    if made is None:
+        raise BadInput(f"There are no sounds in {work / 'world'}; make them with: footfall train world")
+    return made
+
+
+def load_general(work: Path, count: int, tick: Tick = lambda done: None) -> Sounds:
+    """``count`` general sounds, as long and as loud as the world's, made at the first call."""
+    folder, kind = work / "sounds", f"{SAMPLES} {mel.TARGET_DB} {GENERAL_KIND} {count}"
+    found = _kept(folder, GENERAL, kind)
+    return found or _keep(folder, GENERAL, kind, _general(count, tick)) or Sounds(())
+
+
+def _general(count: int, tick: Tick) -> Iterator[np.ndarray]:
+    for number in range(count):
+        yield _as_kept(mel.level(general(np.random.default_rng((GENERAL_KIND, number)), SAMPLES)))
+        tick(number + 1)
+
+
+def _keep(folder: Path, split: str, world: str, waves: Iterator[np.ndarray]) -> Sounds | None:
+    """Writes them, the index last. None if there are none."""
     names: list[str] = []
-    samples = read_shards(work / "world", split)
     for number in itertools.count():
-        rows = list(_waves(itertools.islice(samples, PER_FILE), lambda n: tick(len(names) * PER_FILE + n)))
+        rows = list(itertools.islice(waves, PER_FILE))
         if not rows:
             break
         names.append(f"{split}-{number:04d}.safetensors")
         _write(folder / names[-1], np.stack(rows))
     if not names:
-        raise BadInput(f"There are no sounds in {work / 'world'}; make them with: footfall train world")
+        return None
     part = folder / f"{split}.json.part{os.getpid()}"
     part.write_text(json.dumps({"world": world, "files": names}), encoding="utf-8")
     part.replace(folder / f"{split}.json")
@@ -97,7 +121,10 @@ def _waves(samples: Iterator[Sample], tick: Tick) -> Iterator[np.ndarray]:
 
 def _wave(sample: Sample) -> np.ndarray:
     wave = mel.prepare(sample.sound_48k)[:SAMPLES]
-    wave = np.pad(wave, (0, SAMPLES - len(wave)))
+    return _as_kept(np.pad(wave, (0, SAMPLES - len(wave))))
+
+
+def _as_kept(wave: np.ndarray) -> np.ndarray:
     return np.round(wave * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE).astype(np.int16)
 
 

@@ -50,8 +50,8 @@ def starter_layout(*, tiny: bool = False) -> Layout:
 SPECTRAL: Config = {
     "model_type": KIND,
     "sampling_rate": 16000,
-    "network": {"channels": 256, "blocks": 6, "kernel": 7},
-    "rounds": 32,
+    "network": {"channels": 224, "blocks": 6, "kernel": 7},
+    "rounds": 16,
 }
 TINY_SPECTRAL: Config = {**SPECTRAL, "network": {"channels": 16, "blocks": 1, "kernel": 3}, "rounds": 4}
 

@@ -4,7 +4,7 @@
 First spectral distances alone; from step ``CRITIC_FROM`` on also critics that look at spectra of several
 resolutions and tell real sounds from made ones (as in UnivNet, Jang et al., 2021), with their features
 matched. Half of what it hears is the world, half is general (``general.py``), so that it plays what no world
-has in it. Some mels are blurred as a VAE blurs them.
+has in it; most of it is worn as recordings are (``worn.py``). Some mels are blurred as a VAE blurs them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from ..models.layouts import Config
 from ..models.mel import magnitude
 from . import mel
 from .critic import Critic, critic_loss, fooled
-from .general import as_recorded, general
+from .general import as_recorded
 from .seats import Batch, Player
 from .settings import Settings
-from .sounds import SAMPLES, Sounds, load_sounds
+from .sounds import SAMPLES, Sounds, load_general, load_sounds
 from .starter_layout import SPECTRAL, TINY_SPECTRAL, starter_layout
+from .worn import worn
 
 if TYPE_CHECKING:
     from transformers import SpeechT5HifiGan
@@ -50,8 +51,10 @@ CRITIC_FROM = 2500
 ADVERSARIAL, FEATURES = 0.1, 0.2  # weights beside the spectral distances
 MEL = 1.0
 SIZES = (2048, 1024, 512, 256)  # of the windows that the spectra are compared in
-GENERAL, CHANGED, BLURRED = 0.45, 0.5, 0.2  # shares
-QUIETEST_DB = -18.0
+GENERAL, CHANGED, WORN, ALONE, BLURRED = 0.45, 0.5, 0.7, 0.5, 0.1  # shares
+GENERAL_SOUNDS = 2048
+GAIN_DB = 3.0  # standard deviation
+LOUDEST = 0.99
 
 
 class VocoderTask:
@@ -62,6 +65,7 @@ class VocoderTask:
     def __init__(
         self,
         sounds: Sounds,
+        general: Sounds,
         layout: Config,
         *,
         batch: int,
@@ -71,7 +75,7 @@ class VocoderTask:
         seed: int,
         warmup: int = 200,
     ) -> None:
-        self._sounds, self._layout = sounds, layout
+        self._sounds, self._general, self._layout = sounds, general, layout
         self._batch, self._frames, self._seed = batch, frames, seed
         self._critic_from, self._critic_channels = critic_from, critic_channels
         torch.manual_seed(seed)
@@ -120,7 +124,7 @@ class VocoderTask:
 
     def _drawn(self, draw: np.random.Generator, count: int) -> Batch:
         """ "mels" (count, frames, 64) and the sound under them, "waves" (count, frames * 160)."""
-        return heard(self._sounds, draw, count, self._frames)
+        return heard(self._sounds, self._general, draw, count, self._frames)
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         waves = batch["waves"]
@@ -149,27 +153,32 @@ class VocoderTask:
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
-def heard(sounds: Sounds, draw: np.random.Generator, count: int, frames: int) -> Batch:
+def heard(sounds: Sounds, general: Sounds, draw: np.random.Generator, count: int, frames: int) -> Batch:
     """What a vocoder learns from: "mels" (count, frames, 64), and the sound under them, "waves"
     (count, frames * 160).
     """
     samples = (frames + 2 * MARGIN) * mel.HOP
-    waves = torch.from_numpy(np.stack([_sound(sounds, draw, samples) for _ in range(count)]))
+    waves = torch.from_numpy(np.stack([_sound(sounds, general, draw, samples) for _ in range(count)]))
     mels = mel.log_mel(waves)[:, MARGIN:-MARGIN]
     blurred = torch.from_numpy(draw.random(count) < BLURRED)[:, None, None]
     keep = MARGIN * mel.HOP
     return {"mels": torch.where(blurred, blur(mels), mels), "waves": waves[:, keep:-keep].contiguous()}
 
 
-def _sound(sounds: Sounds, draw: np.random.Generator, samples: int) -> np.ndarray:
-    if draw.random() < GENERAL:
-        return general(draw, samples) * np.float32(10.0 ** (draw.uniform(QUIETEST_DB, -0.5) / 20.0))
+def _sound(sounds: Sounds, general: Sounds, draw: np.random.Generator, samples: int) -> np.ndarray:
+    """(samples,) float32: a stretch of a sound, or as loud as a sound that is no longer than that."""
+    is_general = draw.random() < GENERAL
+    source = general if is_general else sounds
     start = int(draw.integers(SAMPLES - samples + 1))
-    wave = sounds.wave(int(draw.integers(len(sounds))), start, samples)
-    if draw.random() >= CHANGED:
-        return wave
-    peak = np.abs(wave).max()
-    return as_recorded(draw, wave) * np.float32(peak * 10.0 ** (draw.uniform(-6.0, 0.0) / 20.0))
+    wave = source.wave(int(draw.integers(len(source))), start, samples)
+    if not is_general and draw.random() < CHANGED:
+        wave = as_recorded(draw, wave) * np.abs(wave).max()
+    if draw.random() < WORN:
+        wave = worn(draw, wave)
+    if draw.random() < ALONE:
+        wave = mel.level(wave)
+    gain = min(10.0 ** (draw.normal(0.0, GAIN_DB) / 20.0), LOUDEST / max(float(np.abs(wave).max()), 1e-9))
+    return (wave * np.float32(gain)).astype(np.float32)
 
 
 def build(layout: Config) -> SpeechT5HifiGan:
@@ -257,17 +266,21 @@ def task(work: Path, settings: Settings) -> VocoderTask | SpectralTask:
 
     small = settings.tiny
     sounds, warmup = load_sounds(work, SPLIT), 2 if small else 200
+    general = load_general(work, 8 if small else GENERAL_SOUNDS)
     if getattr(settings, "kind", KINDS[0]) == "spectral":
         return spectral.SpectralTask(
             sounds,
+            general,
             TINY_SPECTRAL if small else SPECTRAL,
             batch=2 if small else spectral.BATCH,
             frames=24 if small else spectral.FRAMES,
+            sounding_from=2 if small else spectral.SOUNDING_FROM,
             seed=settings.seed,
             warmup=warmup,
         )
     return VocoderTask(
         sounds,
+        general,
         starter_layout(tiny=small).vocoder,
         batch=2 if small else BATCH,
         frames=16 if small else FRAMES,

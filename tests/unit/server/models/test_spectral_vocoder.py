@@ -14,7 +14,14 @@ import torch
 from footfall.addon.wire.errors import Cancelled, ModelRefused
 from footfall.server.models import mel, phases
 from footfall.server.models.offset import measure_offset
-from footfall.server.models.spectral_vocoder import BINS, KIND, SpectralVocoder, SpectrumNetwork, spread
+from footfall.server.models.spectral_vocoder import (
+    BINS,
+    KIND,
+    SpectralVocoder,
+    SpectrumNetwork,
+    agreed,
+    spread,
+)
 from footfall.server.models.vocoder import vocoder_of
 from safetensors.torch import save_file
 
@@ -48,6 +55,36 @@ def test_it_begins_at_the_mel_itself() -> None:
     assert logs.shape[-1] == BINS
     assert abs(float((logs - truth).mean())) < 0.5  # a log of a mean is above the mean of logs
     assert bool(torch.isfinite(spread(torch.full((1, 3, 64), mel.SILENCE))).all())
+
+
+@pytest.mark.parametrize("hz", [440.0, 1_003.0, 3_001.0])
+def test_a_tone_that_begins_steady_does_not_waver(hz: float) -> None:
+    wanted = mel.magnitude(tone(hz), mel.N_FFT, mel.HOP)[:, :100]
+    ripple = {}
+    for steady in (False, True):
+        made = phases.sound_of(wanted, rounds=8, steady=steady)
+        level = mel.magnitude(made, mel.N_FFT, mel.HOP)[0, 10:-10].amax(1)
+        ripple[steady] = float(level.std() / level.mean())
+    assert ripple[True] < 0.02
+    assert ripple[True] < ripple[False]
+
+
+def test_noise_that_begins_steady_stays_noise() -> None:
+    """Even from a spectrum without any peak: pulses or a hum would be the easy way to make it."""
+    made = phases.sound_of(torch.ones(1, 200, BINS), rounds=16, steady=True)[0, 2_000:-2_000]
+    power = torch.fft.rfft(made).abs().square()[100:-100]
+    assert float(power.log().mean().exp() / power.mean()) > 0.45  # 0.56 for noise
+    assert float(made.abs().max() / made.std()) < 6.0
+
+
+def test_a_spectrum_agrees_with_its_mel() -> None:
+    noise = torch.randn(2, 8_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    mels = mel.log_mel(noise)
+    wrong = spread(mels) + 0.7 * torch.randn(BINS, generator=torch.Generator().manual_seed(1))
+    found = agreed(wrong, mels).exp() @ mel.mel_bands()
+    assert float((found.log() - mels).abs().mean()) < 0.03
+    assert float(((wrong.exp() @ mel.mel_bands()).log() - mels).abs().mean()) > 0.1
+    assert bool(torch.isfinite(agreed(wrong + 200.0, mels)).all())
 
 
 def test_a_row_is_the_same_alone(vocoder: SpectralVocoder) -> None:

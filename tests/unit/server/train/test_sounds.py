@@ -57,3 +57,16 @@ def test_a_world_without_sounds_is_said(tmp_path: Path) -> None:
     (tmp_path / "world").mkdir()
     with pytest.raises(BadInput):
         sounds.load_sounds(tmp_path, "train")
+
+
+def test_general_sounds_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sounds, "SAMPLES", 4096)
+    ticks: list[int] = []
+    made = sounds.load_general(tmp_path, 3, ticks.append)
+    assert ticks == [1, 2, 3]
+    assert len(made) == 3
+    assert not np.array_equal(made.wave(0, 0, 4096), made.wave(1, 0, 4096))
+    again = sounds.load_general(tmp_path, 3, ticks.append)
+    assert len(ticks) == 3
+    assert np.array_equal(again.wave(2, 0, 4096), made.wave(2, 0, 4096))
+    assert len(sounds.load_general(tmp_path, 2)) == 2

@@ -33,7 +33,15 @@ def sounds() -> Sounds:
 
 def make(sounds: Sounds, critic_from: int = 100) -> vocoder.VocoderTask:
     return vocoder.VocoderTask(
-        sounds, LAYOUT, batch=2, frames=16, critic_from=critic_from, critic_channels=4, seed=0, warmup=2
+        sounds,
+        sounds,
+        LAYOUT,
+        batch=2,
+        frames=16,
+        critic_from=critic_from,
+        critic_channels=4,
+        seed=0,
+        warmup=2,
     )
 
 
