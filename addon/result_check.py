@@ -23,13 +23,17 @@ def check_result(request: FoleyRequest, result: Result) -> None:
     for clip in result.clips:
         _check_clip(request, clip)
     beds = Counter(clip.take for clip in result.clips if clip.layer == "bed")
-    wanted = set(range(request.takes)) if "bed" in request.layers else set()
+    wanted = set(_takes(request)) if "bed" in request.layers else set()
     if set(beds) != wanted or any(count != 1 for count in beds.values()):
         raise _refused(f"{request.takes} takes were asked for, beds arrived for {sorted(beds.elements())}")
 
 
+def _takes(request: FoleyRequest) -> range:
+    return range(request.first_take, request.first_take + request.takes)
+
+
 def _check_clip(request: FoleyRequest, clip: Clip) -> None:
-    if clip.take >= request.takes or clip.layer not in request.layers:
+    if clip.take not in _takes(request) or clip.layer not in request.layers:
         raise _refused(f"take {clip.take} of layer {clip.layer} was not asked for")
     if clip.rate_hz != request.rate_hz:
         raise _refused(f"{clip.rate_hz} Hz instead of {request.rate_hz} Hz")

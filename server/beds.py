@@ -33,6 +33,7 @@ class Beds:
         self._request = request
         self._models = models
         self._quality = quality
+        self._takes = range(request.first_take, request.first_take + request.takes)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
         cuts = request.cuts if request.hard_cuts else ()
         self._parts = bed.segments(request.duration_s, cuts, loop=request.loop)
@@ -73,7 +74,7 @@ class Beds:
     def _names(self, number: int) -> tuple[tuple[object, ...], ...]:
         return tuple(
             ("bed", take, candidate, *([number] if number else []))
-            for take in range(self._request.takes)
+            for take in self._takes
             for candidate in range(self._quality.candidates)
         )
 
@@ -133,17 +134,17 @@ class Beds:
 
     def _best(self, take: int, batch: Batch, sounds: np.ndarray, control: JobControl) -> tuple[int, float]:
         """(number, CLAP cosine to the condition) of a take's best candidate; 0.0 where there is only one."""
-        each = self._quality.candidates
+        each, first = self._quality.candidates, self._takes.index(take) * self._quality.candidates
         if each == 1:
-            return take, 0.0
+            return first, 0.0
         wanted = torch.nn.functional.normalize(batch.conditions[0].mean(0), dim=0)
         scores = []
-        for sound in sounds[take * each : (take + 1) * each]:
+        for sound in sounds[first : first + each]:
             control.check()
             heard = self._models.clap.encode_audio(sound[None].copy(), self._models.rate_hz)[0]
             scores.append(float((heard * wanted).sum().clamp(-1.0, 1.0)))
         best = int(np.argmax(scores))
-        return take * each + best, scores[best]
+        return first + best, scores[best]
 
 
 def _key(number: int) -> str:

@@ -39,6 +39,7 @@ class Job:
         self.warnings: list[str] = []
         self.heard: tuple[Heard, ...] = ()
         self._quality = chosen_quality(request, models.bundle.sampling)
+        self._takes = range(request.first_take, request.first_take + request.takes)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
         kinds = self._kinds_of_hits() if "spots" in request.layers else ()
         self._conditions = Conditions(request, models, control)
@@ -65,13 +66,12 @@ class Job:
         """Every take of the short sounds for each kind of hit."""
         samples = finishing.sample_count(spots.SPOT_S, self.models.rate_hz)
         columns = windows.columns_for(samples, self.models.column_samples)
-        takes = self.request.takes
         own = [
             (*cluster.name, sound)
             for cluster, count in zip(self._clusters, self._shares, strict=True)
             for sound in range(count)
         ]
-        names = tuple(("spots", take, *name) for take in range(takes) for name in own)
+        names = tuple(("spots", take, *name) for take in self._takes for name in own)
         rows = self._rows.repeat_interleave(torch.tensor(self._shares), dim=0)
         plan = windows.plan(columns, windows.LONGEST, windows.OVERLAP)
         return Batch(
@@ -79,7 +79,7 @@ class Job:
             seed=self.request.seed,
             samples=samples,
             windows=plan,
-            conditions=rows.repeat(takes, 1).unsqueeze(1),
+            conditions=rows.repeat(len(self._takes), 1).unsqueeze(1),
             negative=self._conditions.negative,
             quality=self._quality,
             vary=self.request.vary,
@@ -131,17 +131,17 @@ class Job:
 
     def finished(self, batches: dict[str, Batch], sounds: dict[str, np.ndarray]) -> Iterator[Clip]:
         """Clips of every take: the beds, then the spots."""
-        takes = range(self.request.takes)
+        takes = self._takes
         placing = self._placing()
         placed = [self._placed(take, sounds["spots"], placing) for take in takes if "spots" in sounds]
         if self._bed is not None:
-            for take in takes:
-                self._tell("finishing", 0.5 + take / len(takes) / 2)
-                hits = placed[take] if placed else []
+            for number, take in enumerate(takes):
+                self._tell("finishing", 0.5 + number / len(takes) / 2)
+                hits = placed[number] if placed else []
                 heard_s = [one.heard_s(placing.rate_hz) for one in hits]
                 yield self._bed.clip(take, batches, sounds, heard_s, self.control)
             self.warnings += [f"Take {take + 1} {SILENT}" for take in self._bed.silent]
-        for take, hits in enumerate(placed):
+        for take, hits in zip(takes, placed, strict=False):  # none without spots
             self._tell("finishing", 1.0)
             yield from layers.clips(hits, take, placing)
 
@@ -162,11 +162,11 @@ class Job:
     def _placed(self, take: int, sounds: np.ndarray, placing: layers.Placing) -> list[layers.Placed]:
         """The hits of one take, as they sound. sounds: (takes x sounds, samples) of all takes."""
         request = self.request
-        each = sum(self._shares)
-        own = iter(sounds[take * each : (take + 1) * each])
+        each, before = sum(self._shares), self._takes.index(take)
+        own = iter(sounds[before * each : (before + 1) * each])
         shaped: list[list[np.ndarray]] = []
         for number, (cluster, count) in enumerate(zip(self._clusters, self._shares, strict=True)):
-            self._tell("finishing", (take + number / len(self._clusters)) / request.takes / 2)
+            self._tell("finishing", (before + number / len(self._clusters)) / request.takes / 2)
             shaped.append(
                 [
                     spots.spot(

@@ -47,9 +47,13 @@ def check_rendering(rendering: object, request: FoleyRequest) -> Rendering:
         _check_clip(clip, request)
     if "bed" in request.layers:
         beds = sorted(clip.take for clip in rendering.clips if clip.layer == "bed")
-        if beds != list(range(request.takes)):
+        if beds != list(_takes(request)):
             raise ModelError(_UNUSABLE.format("a take is missing"), f"takes {beds} of {request.takes}")
     return rendering
+
+
+def _takes(request: FoleyRequest) -> range:
+    return range(request.first_take, request.first_take + request.takes)
 
 
 def _check_clip(clip: Clip, request: FoleyRequest) -> None:
@@ -68,7 +72,7 @@ def _check_clip(clip: Clip, request: FoleyRequest) -> None:
         raise ModelError(_UNUSABLE.format("louder than full scale"))
     if clip.rate_hz != request.rate_hz:
         raise ModelError(_UNUSABLE.format("wrong sampling rate"), f"{clip.rate_hz} Hz")
-    if clip.layer not in request.layers or clip.take >= request.takes:
+    if clip.layer not in request.layers or clip.take not in _takes(request):
         raise ModelError(_UNUSABLE.format("not asked for"), f"{clip.layer}, take {clip.take}")
     wanted = round(request.duration_s * request.rate_hz)
     if clip.layer == "bed" and (samples != wanted or clip.start_s != 0):

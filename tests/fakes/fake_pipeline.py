@@ -155,7 +155,7 @@ def render(request: FoleyRequest) -> Rendering:
     """The sound of a request that asks for nothing wrong."""
     rng = np.random.default_rng(seed_of(request))
     clips: list[Clip] = []
-    for take in range(request.takes):
+    for take in range(request.first_take, request.first_take + request.takes):
         if "bed" in request.layers:
             clips.append(_bed(request, take, rng))
         if "spots" in request.layers:

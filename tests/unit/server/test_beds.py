@@ -61,6 +61,17 @@ def test_more_like_this_goes_from_one_seed_to_another(make_pipeline: Make) -> No
     assert likeness[0] > 0.9 > likeness[1]
 
 
+def test_a_take_is_the_same_whichever_is_the_first(make_pipeline: Make) -> None:
+    layers = ("bed", "spots")
+    three = done(make_pipeline, takes=3, layers=layers)
+    third = done(make_pipeline, first_take=2, layers=layers)
+    wanted = [clip for clip in three.clips if clip.take == 2]
+    assert len(third.clips) == len(wanted)
+    for made, clip in zip(third.clips, wanted, strict=True):
+        assert (made.take, made.layer, made.start_s, made.event) == (2, clip.layer, clip.start_s, clip.event)
+        np.testing.assert_allclose(made.waveform, clip.waveform, atol=1e-4)
+
+
 def test_pulls_move_what_is_heard(make_pipeline: Make) -> None:
     plain = done(make_pipeline)
     first = plain.heard[0].words
