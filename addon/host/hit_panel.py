@@ -156,6 +156,9 @@ def draw_layers(layout: bpy.types.UILayout, chosen: Any) -> None:
     row = layout.row()
     row.active = chosen.spots
     row.prop(chosen, "spots_as")
+    row = layout.row()
+    row.active = chosen.spots and chosen.spots_as == "each"
+    row.prop(chosen, "metas")
     column = layout.column(heading="Bed")
     column.active = chosen.bed
     row = column.row()

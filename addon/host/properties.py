@@ -116,6 +116,11 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
         name="Spots", description="One short sound for each hit, a strip of its own on the hit", default=True
     )
     spots_as: EnumProperty(name="Spots as", description="How the spots are placed", items=SPOTS_AS)
+    metas: BoolProperty(
+        name="Gather in Metas",
+        description="Put the strips of a kind with eight hits or more into a meta strip; Tab opens it",
+        default=True,
+    )
     events: EnumProperty(
         name="Find in", description="Where hits are looked for", items=EVENTS, default="markers"
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -73,6 +74,13 @@ def test_many_of_a_kind_are_gathered_and_few_are_not(job: Any) -> None:
 def test_fewer_lie_beside_each_other(job: Any) -> None:
     placing.place(job(hits=METAS_FROM - 1), placing.home(bpy.context.scene))
     assert not sequencer.metas(bpy.context.scene)
+    assert not inside(bpy.context.scene)
+
+
+def test_the_user_may_want_no_metas(job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    wishes = types.SimpleNamespace(metas=False)
+    monkeypatch.setattr(bpy.types.Scene, "footfall", property(lambda scene: wishes), raising=False)
+    placing.place(job(), placing.home(bpy.context.scene))
     assert not inside(bpy.context.scene)
 
 
