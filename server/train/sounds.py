@@ -125,7 +125,7 @@ def _wave(sample: Sample) -> np.ndarray:
 
 
 def _as_kept(wave: np.ndarray) -> np.ndarray:
-    return np.round(wave * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE).astype(np.int16)
+    return np.asarray(np.round(wave * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE), np.int16)
 
 
 def _write(path: Path, rows: np.ndarray) -> None:

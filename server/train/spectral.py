@@ -140,11 +140,12 @@ def distance(made: Tensor, waves: Tensor) -> Tensor:
 
 def _apart(ours: Tensor, theirs: Tensor) -> Tensor:
     """(B,) spectral convergence, bounded, because some sounds are next to nothing."""
-    apart = torch.linalg.vector_norm(ours - theirs, dim=(1, 2))
-    return (apart / torch.linalg.vector_norm(theirs, dim=(1, 2)).clamp_min(0.1)).clamp_max(3.0)
+    wrong: Tensor = torch.linalg.vector_norm(ours - theirs, dim=(1, 2))
+    return (wrong / torch.linalg.vector_norm(theirs, dim=(1, 2)).clamp_min(0.1)).clamp_max(3.0)
 
 
 def _magnitudes(sound: Tensor, size: int, hop: int, window: int) -> Tensor:
     shape = torch.hann_window(window, device=sound.device)
     spectrum = torch.stft(sound, size, hop, window, shape, pad_mode="reflect", return_complex=True)
-    return (spectrum.real.square() + spectrum.imag.square()).clamp_min(1e-7).sqrt()
+    power: Tensor = spectrum.real.square() + spectrum.imag.square()
+    return power.clamp_min(1e-7).sqrt()
