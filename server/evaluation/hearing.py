@@ -18,7 +18,7 @@ import numpy as np
 from ..sound.onsets import attack
 from .timing import against
 
-SEARCH_S = 0.08  # on both sides of a hit, unless another one is nearer
+SEARCH_S = 0.08  # on both sides of a hit; no further than half way to the next, which may sound alike
 CROWDED_S = 0.04
 FIRST_S = 0.02
 BEFORE_S = 0.01  # what an attack is compared with
@@ -60,7 +60,7 @@ def listen(mix: np.ndarray, rate_hz: int, spots: Sequence[Spot]) -> list[Heard]:
         low = max(0, first - front)
         part = mix[low : centre + reach]
         begins = low + attack(part, rate_hz, first - low) if len(part) > first - low else centre
-        late = _shape_error(mix, spot.head, centre, round(SEARCH_S * rate_hz))
+        late = _shape_error(mix, spot.head, centre, reach)
         heard.append(
             Heard(
                 time_s=spot.time_s,
