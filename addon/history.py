@@ -12,7 +12,7 @@ is kept. No bpy here.
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ from typing import Any
 
 from . import provenance
 from .provenance import Story
+from .story_parts import lengthen, shorten
 from .wire import limits
 
 KEY = "footfall_takes"  # of the custom property
@@ -29,6 +30,8 @@ MOST = 48  # takes that a strip remembers
 MOST_CHARACTERS = 8_000_000
 MOST_PATH = 4_000
 HOWS = ("generate", "again", "more", "nudge", "update", "file")
+
+_told = functools.lru_cache(maxsize=512)(provenance.read)  # a list of takes is drawn again and again
 
 Pulls = tuple[tuple[str, float], ...]  # words, -1 (banned) to 1
 
@@ -66,7 +69,7 @@ class Take:
     @property
     def told(self) -> Story | None:
         """The story as an object, or None when there is none to be read."""
-        return provenance.read(self.story)
+        return _told(self.story)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +194,7 @@ def read(text: object) -> Takes | None:
     plain = provenance.plain_json(text, MOST_CHARACTERS)
     if plain is None or type(plain.get(KEY)) is not int or plain[KEY] < 1:
         return None
-    shared = _object(plain.get("shared"))
+    shared = {digest: json.dumps(part) for digest, part in _object(plain.get("shared")).items()}
     takes: dict[str, Take] = {}
     for entry in _list(plain.get("takes"))[: 4 * MOST]:
         take = _unpacked(_object(entry), shared)
@@ -214,30 +217,17 @@ _KNOWN = {KEY, "current", "other", "at_s", "pulls", "takes", "shared"}
 _FIELDS = ("id", "path", "parent", "how", "made", "samples", "rate_hz", "starred", "deleted")
 
 
-_SHARED = (("request", "events"), ("shot", "picture"))  # long, and the same in many stories
-
-
 def _packed(take: Take, shared: dict[str, Any]) -> dict[str, Any]:
-    story = dict(_object(provenance.plain_json(take.story, MOST_CHARACTERS)))
-    for part, name in _SHARED:
-        long = _object(story.get(part)).get(name)
-        if long:
-            digest = hashlib.sha256(json.dumps(long).encode()).hexdigest()[:16]
-            shared[digest] = long
-            story[part] = {**story[part], name: [digest]}
+    story, parts = shorten(take.story)
+    shared.update(parts)
     return {**take.extra, **{name: getattr(take, name) for name in _FIELDS}, "story": story}
 
 
-def _unpacked(plain: dict[str, Any], shared: dict[str, Any]) -> Take | None:
+def _unpacked(plain: dict[str, Any], shared: dict[str, str]) -> Take | None:
     if not provenance.is_hex(plain.get("id")) or not isinstance(plain.get("path"), str):
         return None
     if len(plain["path"]) > MOST_PATH or "\0" in plain["path"]:
         return None
-    story = dict(_object(plain.get("story")))
-    for part, name in _SHARED:
-        digest = _list(_object(story.get(part)).get(name))
-        if len(digest) == 1 and isinstance(digest[0], str):
-            story[part] = {**story[part], name: shared.get(digest[0])}
     parent, how = plain.get("parent"), plain.get("how")
     return Take(
         id=plain["id"],
@@ -247,7 +237,7 @@ def _unpacked(plain: dict[str, Any], shared: dict[str, Any]) -> Take | None:
         made=_count(plain.get("made"), 2**53),
         samples=_count(plain.get("samples"), 2**40),
         rate_hz=_count(plain.get("rate_hz"), limits.RATE_HZ[1]),
-        story=json.dumps(story, separators=(",", ":")) if story else "",
+        story=lengthen(_object(plain.get("story")), shared),
         starred=plain.get("starred") is True,
         deleted=plain.get("deleted") is True,
         extra={n: v for n, v in plain.items() if n not in _FIELDS and n != "story"},

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -144,16 +145,24 @@ _HOW = {"again": "again", "more": "like it", "nudge": "nudged", "update": "updat
 
 def line(take: Take) -> str:
     """One line of the history: "14:02  nudged  ·  wet gravel  ·  seed 7  ·  starter"."""
-    parts = [_HOW.get(take.how, "")]
-    story = take.told
-    if story is not None:
-        settings = story.settings
-        parts += [
-            texts.clean(settings.get("prompt", "") or story.label or story.layer, 32),
-            f"seed {settings.get('seed', 0)}",
-            texts.clean(str(story.model.get("bundle", "")), 24),
-        ]
-    return "  ".join(filter(None, [_when(take.made), "  ·  ".join(filter(None, parts))]))
+    words, seed, bundle = _facts(take.story)
+    facts = (_HOW.get(take.how, ""), words, seed, bundle)
+    return "  ".join(filter(None, [_when(take.made), "  ·  ".join(filter(None, facts))]))
+
+
+@functools.lru_cache(maxsize=512)
+def _facts(story: str) -> tuple[str, str, str]:
+    """Words, seed and model of a story, for people. Reads no more of it than that."""
+    from ..story_parts import shorten
+
+    plain, _ = shorten(story)
+    request, model = (
+        plain.get(part) if isinstance(plain.get(part), dict) else {} for part in ("request", "model")
+    )
+    found = [request.get("prompt") or plain.get("label") or plain.get("layer"), model.get("bundle")]
+    words, bundle = (texts.clean(text, 32) if isinstance(text, str) else "" for text in found)
+    seed = request.get("seed")
+    return words, f"seed {seed}" if type(seed) is int else "", bundle
 
 
 def _when(made: int) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LOCK_KEY = f"{provenance.KEY}_locked"
 
-_read = functools.lru_cache(maxsize=256)(history.read)  # panels ask at every redraw
+_read = functools.lru_cache(maxsize=128)(history.read)  # panels ask at every redraw
 
 
 def is_ours(strip: Any) -> bool:
