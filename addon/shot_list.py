@@ -11,12 +11,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import fingerprint
 from .timeline import FrameRange
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MARKERS, SCENES = "markers", "scenes"
 STRIPS = {"scene_strips": "SCENE", "movie_strips": "MOVIE", "meta_strips": "META"}  # and Blender's type
@@ -107,12 +107,16 @@ def digest(facts: Mapping[str, Any]) -> str:
 
 def look(frames: np.ndarray, events: Iterable[Any] = ()) -> str:
     """What a shot shows, as a short text: its pictures, (T, H, W, 3) uint8, and its hits."""
+    from . import fingerprint
+
     hits = digest({"hits": [(str(event.time_s), event.kind, event.words) for event in events]})
     return f"{hits[:16]}/{fingerprint.sign(frames)}"
 
 
 def differ(before: str, now: str) -> bool:
     """Whether two looks are of something else, beyond a render's noise."""
+    from . import fingerprint
+
     hits, _, pictures = before.partition("/")
     new_hits, _, new_pictures = now.partition("/")
     return hits != new_hits or fingerprint.differ(pictures, new_pictures)

@@ -9,7 +9,6 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
-from .. import stems
 from ..wire.errors import FootfallError
 from . import live, setup_worker, shot_properties, texts
 from .operators import FINISHED, REFUSED, Outcome, refuse, wake
@@ -141,7 +140,7 @@ class FOOTFALL_OT_export_sound(bpy.types.Operator):
     filepath: StringProperty(subtype="FILE_PATH")
     filename_ext = ".wav"
     filter_glob: StringProperty(default="*.wav", options={"HIDDEN"})
-    _work: stems.Export | None = None
+    _work: Any = None  # stems.Export
     _timer: Any = None
 
     @classmethod
@@ -162,6 +161,7 @@ class FOOTFALL_OT_export_sound(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context: bpy.types.Context) -> Outcome:
+        from .. import stems
         from . import batch_export, orders, sound_export
 
         target = Path(bpy.path.abspath(self.filepath))
@@ -188,7 +188,6 @@ class FOOTFALL_OT_export_sound(bpy.types.Operator):
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> Outcome:
         """A piece of a few seconds at each tick of the timer; Esc ends it, and nothing half-written stays."""
-        assert self._work is not None
         if event.type == "ESC":
             self._end(context)
             self._work.close()
@@ -211,7 +210,6 @@ class FOOTFALL_OT_export_sound(bpy.types.Operator):
         context.window_manager.progress_end()
 
     def _done(self) -> Outcome:
-        assert self._work is not None
         names = ", ".join(path.name for path in self._work.files.values())
         quieter = "" if self._work.gain == 1.0 else " All were turned down alike, since the mix would clip."
         self.report({"INFO"}, texts.clean(f"Written: {names}.{quieter}", 500))

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import bpy.utils.previews
-import numpy as np
 
-from .. import frames
+if TYPE_CHECKING:
+    import numpy as np
 
 WIDE = 96
 MOST = 500
@@ -22,6 +22,10 @@ def remember(key: str, pictures: np.ndarray) -> None:
     global _previews
     if bpy.app.background or not len(pictures):
         return
+    import numpy as np
+
+    from .. import frames
+
     if _previews is None:
         _previews = bpy.utils.previews.new()
     if key not in _previews and len(_previews) >= MOST:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -13,9 +15,10 @@ from bpy.props import (
     StringProperty,
 )
 
-from ..shot_list import Shot
-from ..timeline import FrameRange
 from ..wire import limits
+
+if TYPE_CHECKING:
+    from ..shot_list import Shot
 
 KINDS = (
     ("auto", "Automatic", "Camera markers if there are any, else strips that show a picture, else the scene"),
@@ -58,6 +61,9 @@ def read(scene: bpy.types.Scene) -> list[Shot]:
 
 def shot_of(entry: FOOTFALL_PG_shot) -> Shot:
     """One entry as plain data."""
+    from ..shot_list import Shot
+    from ..timeline import FrameRange
+
     return Shot(
         kind=entry.kind,
         scene=entry.scene,

@@ -21,8 +21,8 @@ from footfall.addon.host import (
     sequencer,
     shot_batch,
     shot_find,
-    shot_panel,
     shot_properties,
+    shot_rows,
     sound_export,
 )
 from footfall.addon.journal import Journal
@@ -311,7 +311,7 @@ class TestBatch:
         from footfall.addon import batch
 
         states = {value for name, value in vars(batch).items() if name.isupper() and isinstance(value, str)}
-        assert states - set(batch.CHOICES) <= set(shot_panel.ICONS)
+        assert states - set(batch.CHOICES) <= set(shot_rows.ICONS)
 
 
 def run(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
