@@ -50,7 +50,7 @@ class FOOTFALL_PT_takes(bpy.types.Panel):
 
 def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: Any, takes: Takes) -> None:
     """Stepping, and what makes new takes."""
-    from . import job_rows, take_collect, take_gather, take_operators, take_strips, update_changed
+    from . import job_rows, live, take_collect, take_gather, take_operators, take_strips, update_changed
 
     number, count = takes.place
     take = takes.playing
@@ -88,7 +88,7 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context, strip: An
     row.operator("footfall.settings_paste", text="Paste", icon="PASTEDOWN")
     row.operator("footfall.settings_to_panel", text="To Panel", icon="TRIA_DOWN_BAR")
     layout.operator("footfall.update_changed", icon="FILE_REFRESH")
-    for sentence in (update_changed.tally.sentence, *update_changed.tally.notes):
+    for sentence in update_changed.words(live.session()):
         for part in texts.wrap(sentence, job_rows.characters(context)) if sentence else ():
             side = layout.row()
             side.active = False

@@ -30,9 +30,8 @@ PARTS = ("scene", "start", "end", "source", "per_second", "hits", "off_screen", 
 
 @dataclass(slots=True)
 class Tally:
-    """What an update has done so far, for the panel. ``looking``: shots that are still being drawn."""
+    """What an update has done so far, for the panel."""
 
-    looking: int = 0
     beds: int = 0
     spots: int = 0
     moved: int = 0
@@ -44,8 +43,6 @@ class Tally:
     @property
     def sentence(self) -> str:
         """As one sentence; "" before the first update."""
-        if self.looking:
-            return f"Looking at {texts.count(self.looking, 'shot')}…"
         parts = [
             (self.beds, "bed made anew", "beds made anew"),
             (self.spots, "spot made anew", "spots made anew"),
@@ -58,6 +55,17 @@ class Tally:
 
 
 tally = Tally()  # of the last update
+
+
+def looking(session: Any) -> int:
+    """How many shots are still to be looked at."""
+    return sum(session.works[job.job_id].order.look is not None for job in session.table.active())
+
+
+def words(session: Any) -> list[str]:
+    """What the panel says of an update: how it goes, or what it did."""
+    left = 0 if session is None else looking(session)
+    return [f"Looking at {texts.count(left, 'shot')}…"] if left else [tally.sentence, *tally.notes]
 
 
 def start(session: Any, home: Any) -> int:
@@ -78,7 +86,6 @@ def start(session: Any, home: Any) -> int:
     wanted = {key: names for key, names in groups.items() if free.intersection(names)}
     for key, names in wanted.items():
         session.add(_look(session, home, key, names))
-    tally.looking = len(wanted)
     return len(wanted)
 
 
@@ -90,7 +97,6 @@ def _look(session: Any, home: Any, key: Key, names: list[str]) -> orders.Order:
     uid, mine = home.session_uid, tally
 
     def look(request: Any) -> None:
-        mine.looking -= 1
         here = sequencer.find_scene("", uid)
         if here is not None and mine is tally:
             _update(live.get(), here, names, request, mine)

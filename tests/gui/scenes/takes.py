@@ -20,6 +20,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
     open_panels(play)
     scene = bpy.context.scene
     scene.footfall.takes, scene.footfall.random_seed, scene.footfall.seed = 4, False, 11
+    scene.footfall.per_second = 0.5  # the sequencer hides the 3D view, so that pictures are renders
     scene.footfall.prompt = play.words.get("prompt", "")
     shot.save(play.folder / "takes.blend")
     yield from driver.show_tab("SEQUENCE_EDITOR")
@@ -51,7 +52,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
         bpy.ops.footfall.take_nudge("EXEC_DEFAULT", prompt="wet steel")
     yield lambda: all(state == "placed" for state in play.states())
     play.press("footfall.update_changed", area="SEQUENCE_EDITOR")
-    yield lambda: play.module("addon.host.update_changed").tally.looking == 0
+    yield lambda: play.module("addon.host.update_changed").looking(play.sessions()) == 0
     play.note(updated=play.module("addon.host.update_changed").tally.sentence, ticks=play.ticks())
     yield from play.photograph("takes_more")
     play.press("footfall.settings_copy", area="SEQUENCE_EDITOR")
