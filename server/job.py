@@ -179,7 +179,7 @@ class Job:
                     for _ in range(count)
                 ]
             )
-        return layers.place(self._clusters, shaped, take, placing)
+        return layers.place(self._clusters, shaped, take, placing, self.control.check)
 
     def provenance(self) -> Provenance:
         bundle = self.models.bundle

@@ -6,7 +6,7 @@ Pure functions over (samples,) float32 and sample numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,11 +30,20 @@ def at_once(starts: Sequence[int], levels: Sequence[float], rate_hz: int) -> lis
     return kept
 
 
-def damp(parts: Sequence[np.ndarray], starts: Sequence[int], rate_hz: int) -> list[np.ndarray]:
-    """Each part (M,) as it rings until later ones, which begin at rising ``starts``, have silenced it."""
+def damp(
+    parts: Sequence[np.ndarray],
+    starts: Sequence[int],
+    rate_hz: int,
+    check: Callable[[], None] = lambda: None,
+) -> list[np.ndarray]:
+    """Each part (M,) as it rings until later ones, which begin at rising ``starts``, have silenced it.
+
+    ``check`` is called at each and may raise.
+    """
     made: list[np.ndarray] = []
     ringing: list[int] = []
     for index, (part, start) in enumerate(zip(parts, starts, strict=True)):
+        check()
         ringing = [other for other in ringing if starts[other] + len(made[other]) > start]
         tails = [_level(made[other], start - starts[other], rate_hz) for other in ringing]
         loud = float(np.linalg.norm(tails))

@@ -6,7 +6,7 @@ Pure functions over arrays of shape (samples, channels).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
@@ -17,13 +17,19 @@ AROUND_S = 0.04  # within which the level comes down and goes up again
 BLOCK = 2**19  # samples that are summed at a time
 
 
-def fitted(parts: Sequence[np.ndarray], starts: Sequence[int], rate_hz: int) -> list[np.ndarray]:
+def fitted(
+    parts: Sequence[np.ndarray],
+    starts: Sequence[int],
+    rate_hz: int,
+    check: Callable[[], None] = lambda: None,
+) -> list[np.ndarray]:
     """The parts (M, C), C 1 or 2, so that neither one of them nor their sum passes the ceiling anywhere.
 
-    The same gain for all at each moment, so what is heard together keeps its balance.
+    The same gain for all at each moment, so what is heard together keeps its balance. ``check`` is called now
+    and then and may raise.
     """
     step = max(1, round(STEP_S * rate_hz))
-    peaks = _peaks(parts, starts, step)
+    peaks = _peaks(parts, starts, step, check)
     ceiling = 10.0 ** (CEILING_DB / 20.0)
     if float(peaks.max(initial=0.0)) <= ceiling:
         return list(parts)
@@ -35,17 +41,21 @@ def fitted(parts: Sequence[np.ndarray], starts: Sequence[int], rate_hz: int) -> 
     middles = (np.arange(len(gain)) + 0.5) * step
     found = []
     for part, start in zip(parts, starts, strict=True):
+        check()
         now = np.interp(np.arange(start, start + len(part)), middles, gain)
         found.append(part * now.astype(np.float32)[:, None])
     return found
 
 
-def _peaks(parts: Sequence[np.ndarray], starts: Sequence[int], step: int) -> np.ndarray:
+def _peaks(
+    parts: Sequence[np.ndarray], starts: Sequence[int], step: int, check: Callable[[], None]
+) -> np.ndarray:
     """(steps,) the largest absolute value of the sum, or of one part, in every ``step`` samples."""
     stops = [start + len(part) for part, start in zip(parts, starts, strict=True)]
     block = BLOCK // step * step
     peaks = np.zeros(-(-max(stops, default=0) // step))
     for low in range(0, max(stops, default=0), block):
+        check()
         total = np.zeros((block, 2), np.float32)
         alone = np.zeros((block, 2), np.float32)
         for part, start, stop in zip(parts, starts, stops, strict=True):

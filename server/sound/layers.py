@@ -7,7 +7,7 @@ its distance, and tails ring on until the same thing is hit again. Pure function
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -58,17 +58,21 @@ class Placed:
 
 
 def place(
-    clusters: Sequence[Cluster], sounds: Sequence[Sequence[np.ndarray]], take: int, placing: Placing
+    clusters: Sequence[Cluster],
+    sounds: Sequence[Sequence[np.ndarray]],
+    take: int,
+    placing: Placing,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Placed]:
     """Every hit with its own sound, from the sounds (M,) of each cluster; what they add up to is no clipping.
 
-    Hits of one kind at the same moment are one: the strongest.
+    Hits of one kind at the same moment are one: the strongest. ``check`` is called at each and may raise.
     """
     found: list[Placed] = []
     for group, (cluster, own) in enumerate(zip(clusters, sounds, strict=True)):
-        found += _rung(cluster, own, group, take, placing)
+        found += _rung(cluster, own, group, take, placing, check)
     starts = [_sample(one.event, placing.rate_hz) for one in found]
-    fitted = headroom.fitted([one.sound for one in found], starts, placing.rate_hz)
+    fitted = headroom.fitted([one.sound for one in found], starts, placing.rate_hz, check)
     return [
         one
         if one.sound is sound
@@ -97,7 +101,12 @@ def middle_distance(events: Sequence[Event]) -> float:
 
 
 def _rung(
-    cluster: Cluster, sounds: Sequence[np.ndarray], group: int, take: int, placing: Placing
+    cluster: Cluster,
+    sounds: Sequence[np.ndarray],
+    group: int,
+    take: int,
+    placing: Placing,
+    check: Callable[[], None],
 ) -> list[Placed]:
     """The hits of one cluster by time, each damped by those after it. All are stereo if one is panned."""
     rate_hz = placing.rate_hz
@@ -107,12 +116,13 @@ def _rung(
     numbers = [cluster.numbers[index] for index in heard]
     parts = []
     for index, version in zip(heard, versions(numbers, len(sounds), placing.seed, take), strict=True):
+        check()
         event = cluster.events[index]
         level_db = _nearer_db(event, placing.distance_m) - version.softer_db
         gain = max(event.strength, LEAST_STRENGTH) * 10.0 ** (level_db / 20.0)
         part = _cut(voice(version, event.strength), rate_hz, placing.most_samples)
         parts.append(part * np.float32(gain))
-    rung = damping.damp(parts, [starts[index] for index in heard], rate_hz)
+    rung = damping.damp(parts, [starts[index] for index in heard], rate_hz, check)
     stereo = any(event.pan for event in cluster.events)
     events = [cluster.events[index] for index in heard]
     return [

@@ -140,6 +140,23 @@ def test_no_clip_outlasts_the_shot_or_the_ceiling(one_each: bool) -> None:
     assert np.abs(total).max() < 1.0
 
 
+def test_it_can_be_stopped_at_each_hit() -> None:
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks > 7:
+            raise InterruptedError
+
+    many = cluster(*(hit(second) for second in range(50)))
+    with pytest.raises(InterruptedError):
+        layers.place([many], [[bell()]], 0, placing(), check)
+    checks = -1_000
+    layers.place([many], [[bell()]], 0, placing(), check)
+    assert checks > -1_000 + 2 * 50
+
+
 def test_where_a_hit_is_heard() -> None:
     [one] = layers.place([cluster(hit(2))], [[bell(rings_s=0.1)]], 0, placing())
     start_s, stop_s = one.heard_s(RATE)
@@ -147,7 +164,7 @@ def test_where_a_hit_is_heard() -> None:
     assert stop_s == pytest.approx(2.23, abs=0.02)  # 20 dB are 2.3 times 0.1 s
 
 
-def test_ten_thousand_hits_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_hits_end() -> None:
     many = cluster(*(Event(time_s=Fraction(n, 1000), words="w", strength=(n % 9) / 8) for n in range(3_000)))
     [clip] = clips(many, bell(), one_each=False)
     assert np.isfinite(clip.waveform).all()
