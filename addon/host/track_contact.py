@@ -16,8 +16,12 @@ from .track_things import Things
 
 REACH = 0.04  # of a thing's size: animators leave gaps, and let things sink in
 NEARLY = 0.004  # of a thing's size: corners that come as near as this touch together
+BESIDE = (
+    0.35  # of a thing's size: another corner is farther off; a box that tumbles lies on one and hits another
+)
 ALONG = 0.01  # of a thing's size: what has been as near as this lay there
 SLIDE_SPEED = 0.5  # of a thing's sizes a second, for its sliding to begin or end with a sound
+_AUDIBLE = 0.12  # metres a second: what meets more slowly is not heard, unless it is huge, or the scene tiny
 _PARTNERS = 12
 _PROBES = 20
 
@@ -68,7 +72,7 @@ class Contacts:
             return None
         pace = _pace(mover)
         reach = REACH * mover.size + (0.0 if turn.halts else 0.2 * pace)
-        least = SLOWEST * mover.size / self._fps
+        least = min(max(_AUDIBLE, SLOWEST * mover.size), 5.0 * SLOWEST * mover.size) / self._fps
         best: Touch | None = None
         resting: Touch | None = None
         for partner in self._near(mover, reach):

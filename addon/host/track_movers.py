@@ -67,6 +67,8 @@ def paths(
         ways = on_earth((around[..., :3, :3] * arms[:, None, None]).sum(axis=3) + around[..., :3, 3])
     fixed = None if touching else np.array([turn.spin > _SPINNING for turn in turns])
     sizes, guesses = (np.array([getattr(turn, name) for turn in turns]) for name in ("size", "offset"))
+    if not touching:  # the centre has its own part in the turn, and only that tells its arcs apart
+        sizes = np.sqrt(sum(np.array([turn.jump for turn in turns]).T ** 2))
     met = arcs.foretell(ways, sizes, guesses, fixed)
     for row, turn in enumerate(turns):
         if turn.halts:
