@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ...addon.wire import limits
-from .look import Look, look_at
+from .look import Look, dense_flow, look_at
 
 _WIDE, _HIGH = 64, 48  # pixels that cuts are looked for in
 _CHANGED = 0.1  # of the picture, at least
@@ -48,7 +48,7 @@ class _Shots:
 
     def __init__(self, look: Look) -> None:
         self._look = look
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow = dense_flow()
         self._kept: dict[int, np.ndarray] = {}
         across, down = np.meshgrid(np.arange(_WIDE, dtype=np.float32), np.arange(_HIGH, dtype=np.float32))
         self._grid = np.stack([across, down], 2)

@@ -27,7 +27,7 @@ from .moving import moving, shimmer
 from .tracks import STEPS, Tracks
 from .turns import MIDDLE, Turn, turns
 
-EVIDENCE = 30.0  # as Turn.evidence, summed over all that saw the hit
+EVIDENCE = 25.0  # below it more is told that is false than is missed
 MOST_AT_ONCE = 4  # hits within one picture; more is rain, noise or a crowd
 _USUAL_RATE = 30  # pictures a second that are enough; of many more, some are left out
 _LEAST = 0.006  # of the picture's short side, in one picture: less is no change of velocity

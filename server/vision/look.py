@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,6 +68,12 @@ def look_at(grey: np.ndarray) -> Look:
     if grey.ndim != 3 or grey.dtype != np.uint8 or 0 in grey.shape[1:]:
         raise BadInput("Hits are looked for in small grey pictures of one size; capture them again.")
     return Look(grey, _noise(grey))
+
+
+def dense_flow() -> Any:
+    """Its ``calc(before, now, None)`` says where each pixel has gone, (h, w, 2) pixels across and down."""
+    make: Callable[[int], Any] = cv2.DISOpticalFlow.create
+    return make(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
 
 def _small(picture: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from .camera import STILL, Camera
+from .look import dense_flow
 
 MOST = 300  # points followed at a time
 STEPS = 5  # the last steps of a point that are remembered
@@ -24,18 +25,19 @@ _SPACING = 2  # pixels between two points
 _BACK = 1.0  # pixels that the way back may miss by
 _UNLIKE = 30.0  # mean grey levels by which a point's surroundings may change in one step
 _BETTER, _BETTER_BY = 0.8, 0.25  # of the grey levels that a guess misses by: a later one must miss by less
-_REST = 0.1  # pixels
-_FITS = 0.5
-_LEFT, _TRAVELLED, _AROUND = 0.6, 2.0, (7, 7)
-_NOISE, _SHARE = 3.0, 0.7  # it may miss by so many grey levels, and by this share of the contrast there
-_TEXTURE = 1e-4  # as OpenCV has it: the least structure that can be followed
+_NOISE, _SHARE = 3.0, 0.7  # the same: so many, and this share of the contrast there
+_STAYS = 0.5  # of the noise: a point whose surroundings changed by less has stayed
+_REST = 0.1  # pixels a step, below which a point rests
+_LEFT = 0.6  # of the noise: a place that changed by less is as it was STEPS pictures ago
+_TRAVELLED = 2.0  # pixels, from which a point should have changed the place where it is now
+_AROUND = (7, 7)  # pixels of a place
 _LK: dict[str, Any] = {
     "winSize": (9, 9),
     "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 12, 0.02),
-    "minEigThreshold": _TEXTURE,
+    "minEigThreshold": 1e-4,
     "flags": cv2.OPTFLOW_USE_INITIAL_FLOW,
 }
-_MIRRORS = ((1, -1), (-1, 1), (-1, -1))  # off a floor, off a wall, straight back
+_MIRRORS = np.array([(1, -1), (-1, 1), (-1, -1)], np.float32)  # off a floor, off a wall, straight back
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Tracks:
     """Feed it the pictures of one shot in order, all of one size."""
 
     def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow = dense_flow()
         self._places = np.empty((0, 2), np.float32)
         self._last = np.empty((0, 2), np.float32)  # the last step as seen, NaN for a new point
         self._steps = np.empty((0, STEPS, 2), np.float32)
@@ -62,7 +64,7 @@ class Tracks:
         self, before: np.ndarray, now: np.ndarray, moving: np.ndarray, camera: Camera, noise: np.ndarray
     ) -> Followed:
         """One step, from picture ``before`` to ``now``, both (h, w) uint8. moving: (h, w) bool, where they
-        differ by more than what ``camera`` did.
+        differ by more than what ``camera`` did; noise: (h, w) grey levels that mean nothing there.
         """
         self._past = deque(
             ((old, camera.after(moved)) for old, moved in [*self._past, (before, STILL)]), STEPS
@@ -135,7 +137,7 @@ class Tracks:
         ends = self._places.copy()
         least = np.full(len(ends), np.inf, np.float32)
         fits = np.zeros(len(ends), bool)
-        for guess in (still, last, dense, *(last * np.float32(mirror) for mirror in _MIRRORS)):
+        for guess in (still, last, dense, *(last * mirror for mirror in _MIRRORS)):
             start = np.ascontiguousarray(self._places + guess, np.float32)
             found, status, error = cv2.calcOpticalFlowPyrLK(
                 before, now, self._places, start, maxLevel=1, **_LK
@@ -144,7 +146,7 @@ class Tracks:
             better = (cost < _BETTER * least - _BETTER_BY) & ~fits
             least[better], ends[better] = cost[better], found[better]
             if guess is still:
-                fits = least < _FITS * noise[at[:, 1], at[:, 0]]
+                fits = least < _STAYS * noise[at[:, 1], at[:, 0]]
         return ends, least
 
 
