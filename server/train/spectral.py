@@ -140,8 +140,9 @@ def distance(made: Tensor, waves: Tensor) -> Tensor:
 
 def _apart(ours: Tensor, theirs: Tensor) -> Tensor:
     """(B,) spectral convergence, bounded, because some sounds are next to nothing."""
-    wrong: Tensor = torch.linalg.vector_norm(ours - theirs, dim=(1, 2))
-    return (wrong / torch.linalg.vector_norm(theirs, dim=(1, 2)).clamp_min(0.1)).clamp_max(3.0)
+    wrong = torch.linalg.vector_norm(ours - theirs, dim=(1, 2))
+    share: Tensor = wrong / torch.linalg.vector_norm(theirs, dim=(1, 2)).clamp_min(0.1)
+    return share.clamp_max(3.0)
 
 
 def _magnitudes(sound: Tensor, size: int, hop: int, window: int) -> Tensor:
