@@ -164,9 +164,13 @@ def read(text: object) -> Story | None:
     )
 
 
-def packed_events(events: tuple[Event, ...]) -> Any:
-    """``events`` as a story keeps them."""
-    return _pack(FoleyRequest, {"events": events})["events"]
+def with_events(text: str, events: tuple[Event, ...]) -> str | None:
+    """A story told of other hits, or None where there is no story or they are too many to keep."""
+    plain = plain_json(text, MOST_CHARACTERS)
+    if plain is None or not isinstance(plain.get("request"), dict) or len(events) > EVENTS_KEPT:
+        return None
+    plain["request"] = {**plain["request"], **_pack(FoleyRequest, {"events": events})}
+    return json.dumps(plain, allow_nan=False, separators=(",", ":"))
 
 
 def plain_json(text: object, most: int) -> dict[str, Any] | None:

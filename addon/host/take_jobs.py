@@ -16,7 +16,7 @@ from typing import Any
 
 from ..history import Take, Takes
 from ..joining import Aim
-from ..options import PICTURES_PER_SECOND, SOURCES, random_seed
+from ..options import HITS, PICTURES_PER_SECOND, SOURCES, random_seed
 from ..provenance import Story
 from ..timeline import FrameRange
 from ..wire.errors import BadInput
@@ -127,8 +127,9 @@ def _order(
         source=source_of(shot),
         per_second=per_second_of(shot),
         settings=settings,
-        hits="markers",
+        hits=hits_of(shot),
     )
+    order = replace(order, off_screen=bool(shot.get("off_screen")), hidden=bool(shot.get("hidden")))
     return replace(order, home=(home.name, home.session_uid)), at
 
 
@@ -154,6 +155,12 @@ def source_of(shot: Mapping[str, Any]) -> str:
     """Where the pictures of a story came from; what this version does not know becomes "auto"."""
     source = shot.get("source")
     return source if isinstance(source, str) and source in SOURCES else "auto"
+
+
+def hits_of(shot: Mapping[str, Any]) -> str:
+    """Where the hits of a story were looked for."""
+    hits = shot.get("hits")
+    return hits if isinstance(hits, str) and hits in HITS else "markers"
 
 
 def per_second_of(shot: Mapping[str, Any]) -> float:

@@ -8,16 +8,14 @@ words or strength gets a new take; one whose hit is gone is muted; a new hit get
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import bpy
 
-from .. import fingerprint, history, provenance
+from .. import fingerprint, provenance
 from ..changes import compare
-from ..options import HITS
 from ..timeline import FrameRange, nearest
 from ..wire.errors import BadInput, FootfallError
 from ..wire.messages import Event
@@ -25,6 +23,7 @@ from . import live, orders, placing_jobs, sequencer, take_jobs, take_strips, tex
 from .take_jobs import Asking, Hits
 
 Key = tuple[Any, ...]
+GONE_KEY = f"{provenance.KEY}_gone"  # on a spot that was muted because its hit is gone
 PARTS = ("scene", "start", "end", "source", "per_second", "hits", "off_screen", "hidden")
 
 
@@ -110,7 +109,7 @@ def _look(session: Any, home: Any, key: Key, names: list[str]) -> orders.Order:
         settings={"layers": ("bed", "spots"), "hard_cuts": True},
     )
     if "events" not in order.settings:  # else the scene's list of hits has the word
-        order = replace(order, hits=facts["hits"] if facts["hits"] in HITS else "markers")
+        order = replace(order, hits=take_jobs.hits_of(facts))
     return replace(order, off_screen=bool(facts["off_screen"]), hidden=bool(facts["hidden"]), look=look)
 
 
@@ -121,14 +120,16 @@ def _update(session: Any, home: Any, names: list[str], request: Any, mine: Tally
         raise BadInput(f"{why}; then press Update Changed again.")
     strips = [s for s in sequencer.all_strips(home) if s.name in names and take_strips.is_ours(s)]
     asked = [take_jobs.asking(strip) for strip in strips if not take_strips.is_locked(strip)]
-    locked = [sequencer.story_of(strip) for strip in strips if take_strips.is_locked(strip)]
-    kept = [event for story in locked if story is not None for event in story.settings.get("events", ())]
     picture = fingerprint.sign(request.frames)
     beds = [one for one in asked if one.story.layer == "bed"]
     spots = [one for one in asked if one.story.layer == "spots"]
+    kept = _not_ours(strips)
     redo = [one for one in beds if _bed_changed(one, picture, request)]
     mine.beds += len(redo)
     mine.kept += len(beds) - len(redo)
+    for one in beds:
+        if one not in redo:
+            _know(one, request.events)
     given: dict[str, Hits] = {one.strip.name: request.events for one in redo}
     fresh: list[Event] = []
     if request.motion is not None:  # the worker finds the hits, and tells them with a sound only
@@ -145,6 +146,30 @@ def _update(session: Any, home: Any, names: list[str], request: Any, mine: Tally
         _ask(session, spots[:1], request, {spots[0].strip.name: tuple(fresh)}, new=True)
 
 
+def _not_ours(strips: Iterable[Any]) -> list[Event]:
+    """Hits that need no spot: of locked spots, and those that a bed knows but whose spot the user deleted."""
+    spots: set[Event] = set()
+    locked: list[Event] = []
+    heard: list[Event] = []
+    for strip in strips:
+        story = sequencer.story_of(strip)
+        events = () if story is None else story.settings.get("events", ())
+        if story is not None and story.layer == "bed":
+            heard += events
+        else:
+            spots.update(events)
+            locked += events if take_strips.is_locked(strip) else ()
+    return [*locked, *(event for event in heard if event not in spots)]
+
+
+def _know(one: Asking, events: Hits) -> None:
+    """A bed that stays as it is learns where the hits are now; they do not shape it."""
+    text = provenance.with_events(one.strip[provenance.KEY], events)
+    if text is not None and one.story.settings.get("events", ()) != events:
+        one.strip[provenance.KEY] = text
+        take_strips.keep(one.strip, one.takes.changed(one.take.id, story=text))
+
+
 def _bed_changed(one: Asking, picture: str, request: Any) -> bool:
     if fingerprint.differ(str(one.story.shot.get("picture", "")), picture):
         return True
@@ -158,7 +183,7 @@ def _spots(
 ) -> tuple[dict[str, Hits], list[Event]]:
     """Move and mute what is to be moved and muted; the hits of those to be made anew, and the new hits.
 
-    ``locked``: hits of locked spots, which stay as they are and get no second spot.
+    ``locked``: hits that get no spot, since a locked one has them or the user wants none.
     """
     single = {one.strip.name: one for one in spots if len(one.story.settings.get("events", ())) == 1}
     mixed = [one for one in spots if one.strip.name not in single]
@@ -175,8 +200,13 @@ def _spots(
             again[one.strip.name] = request.events
     for name, event in found.moved.items():
         _move(single[name], event)
+    for name in (*found.same, *found.moved, *found.redo):
+        if single[name].strip.get(GONE_KEY):  # it is back
+            single[name].strip.mute = False
+            del single[name].strip[GONE_KEY]
     for name in found.gone:
-        single[name].strip.mute = True
+        if not single[name].strip.mute:
+            single[name].strip.mute = single[name].strip[GONE_KEY] = True
     mine.spots += len(again)
     mine.moved += len(found.moved)
     mine.gone += len(found.gone)
@@ -203,13 +233,10 @@ def _move(one: Asking, event: Event) -> None:
 
 def _with_hit(text: str, old: Event, event: Event) -> str:
     """A story of the hit ``old``, told of the moved one."""
-    plain = provenance.plain_json(text, history.MOST_CHARACTERS)
     story = provenance.read(text)
-    if plain is None or story is None or story.settings.get("events", ()) != (old,):
+    if story is None or story.settings.get("events", ()) != (old,):
         return text
-    moved = provenance.packed_events((replace(old, time_s=event.time_s),))
-    plain["request"] = {**plain["request"], "events": moved}
-    return json.dumps(plain, separators=(",", ":"))
+    return provenance.with_events(text, (replace(old, time_s=event.time_s),)) or text
 
 
 def _ask(

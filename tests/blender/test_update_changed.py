@@ -135,6 +135,42 @@ def test_other_words_new_hits_and_hits_that_are_gone() -> None:
     assert event.words == "steel"
 
 
+def test_a_hit_that_comes_back_is_heard_again() -> None:
+    marker("wood").name = "away"
+    assert "1 hit gone" in update()
+    assert strip("wood").mute
+    marker("away").name = "hit wood"
+    update()
+    assert not strip("wood").mute
+
+
+def test_a_spot_that_the_user_deleted_stays_deleted() -> None:
+    scene = bpy.context.scene
+    sequencer.remove(scene, {sequencer.uuid_of(strip("glass"))})
+    assert update() == "2 strips as before"
+    marker("glass").frame = 8
+    assert update() == "2 strips as before"
+    scene.timeline_markers.new("hit stone", frame=20)
+    assert update() == "1 new hit, 2 strips as before"
+    assert len(our_strips(scene)) == 3
+
+
+def test_new_takes_remember_where_hits_were_looked_for() -> None:
+    scene = bpy.context.scene
+    bed = strip("bed")
+    bed["footfall"] = bed["footfall"].replace('"hits":"markers"', '"hits":"scene"')
+    take_strips.keep(
+        bed, take_strips.takes_of(bed).changed(sequencer.story_of(bed).uuid, story=bed["footfall"])
+    )
+    for other in sequencer.all_strips(scene):
+        other.select = other == bed
+    scene.sequence_editor.active_strip = bed
+    bpy.ops.footfall.take_again()
+    finish()
+    assert take_strips.place(strip("bed")) == (2, 2)
+    assert sequencer.story_of(strip("bed")).shot["hits"] == "scene"
+
+
 def test_locked_strips_stay() -> None:
     take_strips.lock(strip("bed"), True)
     take_strips.lock(strip("glass"), True)
