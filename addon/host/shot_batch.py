@@ -77,6 +77,7 @@ def begin(
     if not entries:
         raise BadInput("No shot is chosen; find shots first, or tick some of the list.")
     words = {shot_properties.shot_of(entry).key: entry.prompt for entry in entries}
+    session.need_client()  # refuses here what every shot would fail for; its thread does what waits for disks
     book, file = _book(session)
     wishes = shot_find.wishes(
         [shot_properties.shot_of(entry) for entry in entries],
