@@ -186,6 +186,35 @@ def test_of_two_copies_the_one_that_asked_gets_it() -> None:
     assert (take_strips.place(first), take_strips.place(copy)) == ((1, 1), (2, 2))
 
 
+def test_both_parts_of_a_strip_that_was_cut_get_the_new_take() -> None:
+    session = generate()
+    left = strip()
+    first, end = sequencer.span(left)
+    right = sequencer.strips(bpy.context.scene.sequence_editor).new_sound(
+        "Right", left.sound.filepath, left.channel, first
+    )
+    for name in (history.KEY, "footfall", sequencer.UUID_KEY):
+        right[name] = left[name]
+    sequencer.set_span(left, first, first + 10)
+    sequencer.set_span(right, first + 10, end)
+    activate(left, right)
+    bpy.ops.footfall.take_again()
+    finish(session)
+    assert (take_strips.place(left), take_strips.place(right)) == ((2, 2), (2, 2))
+    assert left.sound == right.sound
+    assert (sequencer.span(left), sequencer.span(right)) == ((first, first + 10), (first + 10, end))
+
+
+def test_a_copy_of_the_scene_keeps_its_own_takes() -> None:
+    session = generate()
+    copy = bpy.context.scene.copy()
+    bpy.ops.footfall.take_again()
+    finish(session)
+    assert takes().place == (2, 2)
+    (other,) = [s for s in sequencer.all_strips(copy) if take_strips.is_ours(s)]
+    assert take_strips.place(other) == (1, 1)
+
+
 def test_a_moved_strip_stays_where_it_is() -> None:
     session = generate()
     strip().channel = 9
