@@ -23,7 +23,11 @@ BEFORE_S = 0.004  # a hit's sound fades in so long before its attack
 FADE_S = 0.004
 MOST_GAIN_DB = 24.0  # what the model made softer than that against its loudest hit stays softer
 RISE, TINY = 4.0, 1e-10  # what rises less, in power, or is softer, is no attack
-STRIKE_DB_S = 40.0  # what has none is made to begin at once, and falls like something that was struck
+STRIKE_DB_S = (
+    40.0  # what has none, or swells, gets its level at once and falls like something that was struck
+)
+AT_ONCE_S, AT_ONCE = 0.02, 0.5  # a hit has this share of its highest level after this time
+MOST_STRIKE_DB = 30.0  # as much as a soft beginning is raised
 LEVEL_S = 0.01
 LEAST_STRENGTH = 0.1  # about -20 dB
 
@@ -59,19 +63,18 @@ def aligned(sound: np.ndarray, events: Sequence[Event], rate_hz: int) -> np.ndar
     mono = sound.mean(axis=1)
     nexts = [round(hit.time_s * rate_hz) for hit in hits[1:]] + [len(sound)]
     before = round(BEFORE_S * rate_hz)
-    found: list[tuple[int, int, bool]] = []  # where a hit should begin, where it does, whether that is heard
+    found: list[tuple[int, int]] = []  # where a hit should begin, and where it does
     for hit, following in zip(hits, nexts, strict=True):
         at = round(hit.time_s * rate_hz)
-        heard = _attack(mono, at, following, rate_hz)
-        found.append((at, at if heard is None else heard, heard is not None))
-    starts = [max(0, begins - before) for _, begins, _ in found]
+        found.append((at, _attack(mono, at, following, rate_hz)))
+    starts = [max(0, begins - before) for _, begins in found]
     pieces = []
-    for hit, (_, _, clear), start, stop in zip(hits, found, starts, [*starts[1:], len(sound)], strict=True):
-        piece = _faded(sound[start:stop], rate_hz)
-        pieces.append(piece if clear or hit.kind in LASTING else _struck(piece, rate_hz))
+    for hit, start, stop in zip(hits, starts, [*starts[1:], len(sound)], strict=True):
+        piece = sound[start:stop]
+        pieces.append(_faded(piece if hit.kind in LASTING else _struck(piece, rate_hz), rate_hz))
     levels = [_loudest(piece, rate_hz) for piece in pieces]
     out = np.zeros_like(sound)
-    for hit, (at, begins, _), start, piece, own in zip(hits, found, starts, pieces, levels, strict=True):
+    for hit, (at, begins), start, piece, own in zip(hits, found, starts, pieces, levels, strict=True):
         gain = min(max(levels) / max(own, 1e-9), 10.0 ** (MOST_GAIN_DB / 20.0))
         to = start + at - begins
         low, high = max(0, to), min(len(out), to + len(piece))
@@ -92,8 +95,15 @@ def _hits(events: Sequence[Event], samples: int, rate_hz: int) -> list[Event]:
 
 
 def _struck(piece: np.ndarray, rate_hz: int) -> np.ndarray:
-    after_s = np.arange(len(piece)) / rate_hz
-    return piece * (10.0 ** (-STRIKE_DB_S * after_s / 20.0)).astype(np.float32)[:, None]
+    """``piece`` as it is if it begins like a hit, else with the outline of one."""
+    level = envelope(piece.mean(axis=1), rate_hz, 2 * LEVEL_S)
+    highest = float(level.max(initial=0.0))
+    if float(level[: round((BEFORE_S + AT_ONCE_S) * rate_hz)].max(initial=0.0)) >= AT_ONCE * highest:
+        return piece
+    after_s = np.maximum(np.arange(len(piece)) / rate_hz - BEFORE_S, 0.0)
+    wanted = highest * 10.0 ** (-STRIKE_DB_S * after_s / 20.0)
+    gain = wanted / np.maximum(level, highest * 10.0 ** (-MOST_STRIKE_DB / 20.0))
+    return piece * np.minimum(gain, 10.0 ** (MOST_STRIKE_DB / 20.0)).astype(np.float32)[:, None]
 
 
 def _loudest(piece: np.ndarray, rate_hz: int) -> float:
@@ -101,8 +111,8 @@ def _loudest(piece: np.ndarray, rate_hz: int) -> float:
     return float(envelope(piece.mean(axis=1), rate_hz, LEVEL_S).max(initial=0.0))
 
 
-def _attack(mono: np.ndarray, at: int, following: int, rate_hz: int) -> int | None:
-    """The sample at which the hit at sample ``at`` is heard; None where nothing rises."""
+def _attack(mono: np.ndarray, at: int, following: int, rate_hz: int) -> int:
+    """The sample at which the hit at sample ``at`` is heard; ``at`` where nothing rises."""
     context = round(LEVEL_S * rate_hz)
     low = max(0, at - round(EARLY_S * rate_hz))
     high = min(at + round(LATE_S * rate_hz), max(following, at + context))
@@ -110,7 +120,7 @@ def _attack(mono: np.ndarray, at: int, following: int, rate_hz: int) -> int | No
     found = start + attack(mono[start:high], rate_hz, first=low - start)
     earlier = float(np.square(mono[max(0, found - 3 * context) : max(0, found - context)]).sum()) / 2
     later = float(np.square(mono[found : found + 2 * context]).sum()) / 2
-    return found if later > RISE * max(earlier, TINY * context) else None
+    return found if later > RISE * max(earlier, TINY * context) else at
 
 
 def _faded(piece: np.ndarray, rate_hz: int) -> np.ndarray:

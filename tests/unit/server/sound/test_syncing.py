@@ -60,10 +60,11 @@ def test_attacks_come_to_their_hits(late_s: float) -> None:
 
 def test_what_swells_begins_at_its_hit() -> None:
     time = np.arange(2 * RATE) / RATE
-    swell = (np.minimum(time, 1.0) * np.sin(2 * np.pi * 300 * time))[:, None].astype(np.float32) + 0.01
+    swell = (np.clip(time - 0.98, 0, 1) * np.sin(2 * np.pi * 300 * time))[:, None].astype(np.float32)
     made = syncing.aligned(swell, [hit(Fraction(1))], RATE)[:, 0]
     assert not made[: RATE - 480].any()
-    assert np.abs(made[RATE : RATE + 480]).max() > 4 * np.abs(made[-4_800:]).max()
+    assert np.abs(made[RATE : RATE + 960]).max() > 4 * np.abs(made[-4_800:]).max()
+    assert np.abs(made).max() <= 1.01 * np.abs(swell).max()
 
 
 @settings(max_examples=30, deadline=None)
