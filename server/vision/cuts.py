@@ -16,7 +16,8 @@ from ...addon.wire import limits
 from .look import Look, dense_flow, look_at
 
 _WIDE, _HIGH = 64, 48  # pixels that cuts are looked for in
-_CHANGED = 0.1  # of the picture, at least
+_CHANGED = 0.06  # of the picture, at least; little is left of a bare set seen from elsewhere
+_MORE = 1.5  # times the noise is a change
 _LIKE = 0.7  # how alike two pictures of one shot nearly always are; the same set from elsewhere is less
 _DROP = 0.2  # by which the pictures around a cut are less alike than those beside them
 _FLASH = 3  # pictures that a flash lasts at most
@@ -64,7 +65,7 @@ class _Shots:
     def changed(self, number: int) -> bool:
         """Whether a good part of the picture differs from the one before."""
         change = cv2.absdiff(self.picture(number - 1), self.picture(number))
-        return float((change > 2.0 * self._look.noise).mean()) > _CHANGED
+        return float((change > _MORE * self._look.noise).mean()) > _CHANGED
 
     def is_cut(self, number: int) -> bool:
         one, two = self.picture(number - 1), self.picture(number)

@@ -27,12 +27,12 @@ from .moving import moving, shimmer
 from .tracks import STEPS, Tracks
 from .turns import MIDDLE, Turn, turns
 
-EVIDENCE = 25.0  # below it more is told that is false than is missed
+EVIDENCE = 33.0  # below it more is told that is false than is missed
 MOST_AT_ONCE = 4  # hits within one picture; more is rain, noise or a crowd
 _USUAL_RATE = 30  # pictures a second that are enough; of many more, some are left out
 _LEAST = 0.006  # of the picture's short side, in one picture: less is no change of velocity
 _REACH = 0.11  # of the short side: how far one thing spans
-_SAME = ((1.5, 0.25), (3.0, 0.15))  # (pictures, of the height) within which turns are of one hit
+_SAME = ((1.0, 0.25), (3.0, 0.12))  # (pictures, of the height) within which turns are of one hit
 _TOGETHER = 1.2  # pictures: what counts towards the hit's time and evidence
 _FALLS, _ASIDE = 0.6, 0.9  # most things hit from above, and few from the side
 _ECHO = 0.4  # what turns to and fro is rather badly followed than hit often
