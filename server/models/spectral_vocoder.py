@@ -27,8 +27,9 @@ LOUDEST = 6.0  # of a log-magnitude: no levelled sound comes near
 _MOST = 40.0  # of a log-magnitude on its way: its exponential is still a number
 _NETWORK = {"channels": 4096, "blocks": 64, "kernel": 31}  # the largest that a configuration may ask for
 _MOST_ROUNDS = 1000
-_AGREEING = 4  # times that a spectrum is corrected by its own log-mel; more change little
-_MOST_WRONG = 4.0  # of a log-mel, in one correction
+_AGREEING = 8  # times that a spectrum is corrected by its own log-mel; more change little
+_CORRECTIONS = 2  # of the sound, by its own log-mel
+_MOST_WRONG = 4.0, 1.0  # of a spectrum's and of a sound's log-mel, in one correction
 
 
 class SpectrumNetwork(nn.Module):
@@ -87,8 +88,26 @@ def agreed(logs: Tensor, mels: Tensor) -> Tensor:
     bands, shares = mel.mel_bands().to(logs), _shares().to(logs)
     for _ in range(_AGREEING):
         reached = (logs.clamp_max(_MOST).exp() @ bands).clamp_min(mel.FLOOR / 1000.0).log()
-        logs = logs + (mels - reached).clamp(-_MOST_WRONG, _MOST_WRONG) @ shares
+        logs = logs + (mels - reached).clamp(-_MOST_WRONG[0], _MOST_WRONG[0]) @ shares
     return logs
+
+
+def corrected(sound: Tensor, mels: Tensor) -> Tensor:
+    """(B, 160 T) with the loudness in every band that ``mels`` (B, T, 64) ask for; T is SHORTEST or more.
+
+    What Griffin-Lim cannot bring together partly cancels itself out, so a sound comes out too quiet.
+    """
+    bands, shares = mel.mel_bands().to(sound), _shares().to(sound)
+    window = torch.hann_window(mel.N_FFT, device=sound.device)
+    wanted = torch.cat((mels, mels[:, -1:]), 1).clamp_min(mel.SILENCE)
+    for _ in range(_CORRECTIONS):
+        spectrum = torch.stft(
+            sound, mel.N_FFT, mel.HOP, window=window, pad_mode="reflect", return_complex=True
+        )
+        reached = (spectrum.abs().transpose(1, 2) @ bands).clamp_min(mel.FLOOR).log()
+        gains = ((wanted - reached).clamp(-_MOST_WRONG[1], _MOST_WRONG[1]) @ shares).exp().transpose(1, 2)
+        sound = torch.istft(spectrum * gains, mel.N_FFT, mel.HOP, window=window, length=sound.shape[1])
+    return sound
 
 
 @functools.cache
@@ -125,16 +144,21 @@ class SpectralVocoder:
         """One row after the other, so that each is the same whatever the others are."""
 
         weight = self._network.fall.weight
+        frames = mels.shape[1]
+        held = mels[:, -1:].expand(-1, max(0, phases.SHORTEST - frames), -1)
+        wanted = torch.cat((mels, held), 1).to(weight).float()
         sounds = []
         for row in range(len(mels)):
             check()
-            logs = self._network(mels[row : row + 1].to(weight)).float().clamp_max(LOUDEST)
+            one = wanted[row : row + 1]
+            logs = self._network(one).float().clamp_max(LOUDEST)
 
             def within(number: int, row: int = row) -> None:
                 check()
                 done((row + (number + 1) / (self._rounds + 1)) / len(mels))
 
-            sounds.append(phases.sound_of(logs.exp(), rounds=self._rounds, steady=True, check=within))
+            made = phases.sound_of(logs.exp(), rounds=self._rounds, steady=True, check=within)
+            sounds.append(corrected(made, one)[:, : frames * self.hop])
         done(1.0)
         return torch.cat(sounds) if sounds else mels.new_zeros(0, mels.shape[1] * self.hop)
 

@@ -20,6 +20,7 @@ from footfall.server.models.spectral_vocoder import (
     SpectralVocoder,
     SpectrumNetwork,
     agreed,
+    corrected,
     spread,
 )
 from footfall.server.models.vocoder import vocoder_of
@@ -85,6 +86,21 @@ def test_a_spectrum_agrees_with_its_mel() -> None:
     assert float((found.log() - mels).abs().mean()) < 0.03
     assert float(((wrong.exp() @ mel.mel_bands()).log() - mels).abs().mean()) > 0.1
     assert bool(torch.isfinite(agreed(wrong + 200.0, mels)).all())
+
+
+def test_a_sound_is_brought_to_its_mel() -> None:
+    """Loud where the mel is loud, and silence is not made louder."""
+    noise = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    noise[:, :8_000] = 0.0
+    mels = mel.log_mel(noise)[:, :100]
+    tilted = noise * torch.linspace(0.5, 1.0, 16_000)
+    before, after = (
+        float((mel.log_mel(sound)[:, :100] - mels)[:, 60:90].abs().mean())
+        for sound in (tilted, corrected(tilted, mels))
+    )
+    assert after < 0.5 * before
+    assert corrected(tilted, mels).shape == noise.shape
+    assert float(corrected(tilted, mels)[:, :6_000].abs().max()) < 1e-5
 
 
 def test_a_row_is_the_same_alone(vocoder: SpectralVocoder) -> None:
