@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type"
+# Blender reads its properties from annotations that are calls.
 """What the buttons of the list of shots do, and the export of its sound."""
 
 from __future__ import annotations

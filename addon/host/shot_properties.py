@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# mypy: disable-error-code="valid-type"
+# Blender reads its properties from annotations that are calls.
 """The list of shots that is saved in the scene: which there are, and the words of their own."""
 
 from __future__ import annotations
