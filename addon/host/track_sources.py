@@ -20,6 +20,9 @@ _REMAPS = 200  # how often the list of instances may change in one reading
 _CHEAPER = 4  # reading one object by name costs as much as so many in a row
 
 
+_NOWHERE = ((np.nan,) * 4,) * 4
+
+
 class Source(Protocol):
     """``count`` rows. ``points``: (count, P, 3) of what bends, in the world, filled along with the rows."""
 
@@ -42,7 +45,10 @@ class Now:
     def __init__(self, uid: int, name: str) -> None:
         self._uid, self._name = uid, name
         self._scene: bpy.types.Scene | None = None
+        self._depsgraph: bpy.types.Depsgraph | None = None
         self._known: dict[Key, bpy.types.Object] = {}
+        self._numbers: dict[Key, int] = {}  # kept from tick to tick: they are no more than numbers
+        self._places: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def scene(self) -> bpy.types.Scene:
@@ -53,18 +59,22 @@ class Now:
 
     @property
     def depsgraph(self) -> bpy.types.Depsgraph:
-        return self.scene.view_layers[0].depsgraph
+        if self._depsgraph is None:
+            self._depsgraph = self.scene.view_layers[0].depsgraph
+        return self._depsgraph
 
     def show(self, frame: int, fraction: float = 0.0) -> Now:
         """Evaluate the scene there, unless it stands there already."""
         scene = self.scene
-        if (scene.frame_current, scene.frame_subframe) != (frame, fraction) or self.depsgraph is None:
+        there = scene.frame_current == frame and scene.frame_subframe == fraction
+        if not there or scene.view_layers[0].depsgraph is None:
             scene.frame_set(frame, subframe=fraction)
+            self._depsgraph = None  # a handler of the user's may have made another
         return self
 
     def forget(self) -> None:
         """The tick is over."""
-        self._scene = None
+        self._scene = self._depsgraph = self._places = None
         self._known.clear()
 
     def find(self, key: Key) -> bpy.types.Object | None:
@@ -75,12 +85,30 @@ class Now:
                 return one.evaluated_get(self.depsgraph)
             except ReferenceError:  # a handler of the user's has removed it
                 del self._known[key]
-        name, library = key
-        one = bpy.data.objects.get((name, library))
+        one = self._by_number(key)
+        if one is None:
+            one = bpy.data.objects.get(key)
         if one is None:
             return None
-        self._known[key] = one
+        self._known[key], self._numbers[key] = one, one.session_uid
         return one.evaluated_get(self.depsgraph)
+
+    def _by_number(self, key: Key) -> bpy.types.Object | None:
+        """By its ``session_uid``, where that is known: many are found much quicker so than by their names."""
+        number = self._numbers.get(key)
+        if number is None:
+            return None
+        if self._places is None:
+            numbers = np.zeros(len(bpy.data.objects), np.int32)
+            bpy.data.objects.foreach_get("session_uid", numbers)
+            order = np.argsort(numbers)
+            self._places = numbers[order], order
+        numbers, order = self._places
+        row = int(np.searchsorted(numbers, number))
+        if row == len(numbers) or numbers[row] != number:
+            return None
+        one = bpy.data.objects[int(order[row])]
+        return one if one.session_uid == number else None
 
 
 class Objects:
@@ -106,9 +134,9 @@ class Objects:
             out[:] = self._flat.reshape(-1, 4, 4)[self._rows].swapaxes(1, 2)
         else:
             self._rows = None
-            for row in range(self.count):
-                found = self.one(now, row)
-                out[row] = np.nan if found is None else found
+            found = [now.find(key) for key in self._keys]
+            if found:
+                out[:] = [_NOWHERE if one is None else one.matrix_world for one in found]
         for row in self._blinks:
             one = now.find(self._keys[row])
             if one is None or one.hide_viewport or (one.hide_render and not self._hidden):

@@ -33,7 +33,7 @@ from .track_things import Things, gather
 from .track_view import NOWHERE, Eyes, cut_frames
 
 AROUND = 3  # frames before and after the shot that tell of hits at its ends
-BUDGET_S = 0.02  # of one step, besides the evaluation of a frame
+BUDGET_S = 0.03  # of one step, besides the evaluation of a frame
 _NEARLY = 0.05  # frames: a hit just before the first is that frame's own
 _LEAST_LOOKS = 120  # between frames; a tenth of the shot's frames in longer ones
 _ON_SAVE, _ON_LOAD = bpy.app.handlers.save_pre, bpy.app.handlers.load_pre

@@ -151,7 +151,7 @@ def test_nothing_moves_nothing_sounds() -> None:
 
 
 @pytest.mark.usefixtures("enabled")
-def test_a_job_reads_hits_after_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_reads_hits_along_with_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the order to the request, the marker standing for the hit that it lies on."""
     truth = scene_truth.make("keyed", 6, 24, 1.0)
     truth.scene.frame_end = 40
@@ -182,3 +182,41 @@ def test_a_job_reads_hits_after_its_pictures(monkeypatch: pytest.MonkeyPatch) ->
     assert [event.words for event in markers] == ["mine"]
     assert "mine" in [event.words for event in with_scene]
     assert len(with_scene) == sum(frame < 41 for frame in truth.hits)
+
+
+@pytest.mark.usefixtures("enabled")
+def test_a_job_goes_through_the_frames_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and hits together: each frame is shown once, in order, and the user's comes back."""
+    scene = scene_truth.make("parented", 6, 24, 1.0).scene
+    scene.frame_set(7)
+    session = Session()
+    sent = []
+    monkeypatch.setattr(session, "warm_up", lambda: None)
+    monkeypatch.setattr(session, "send", lambda job_id, request, path: sent.append(request))
+    order = orders.make(
+        scene,
+        session.file_id,
+        FrameRange(1, 40),
+        source="render",
+        per_second=4.0,
+        settings={"layers": ("spots",), "takes": 1},
+        hits="scene",
+    )
+    shown = []
+    note = lambda one, _: shown.append(one.frame_current) if one == scene else None  # noqa: E731
+    bpy.app.handlers.frame_change_post.append(note)
+    session.add(order)
+    drawn_early = False
+    for _ in range(2000):
+        capturing.step(session)
+        running = session.capture
+        if running is not None and running.reading is not None and running.reading.next_frame is not None:
+            drawn_early |= 0.0 < running.capture.progress < 1.0
+        if sent:
+            break
+    bpy.app.handlers.frame_change_post.remove(note)
+    assert drawn_early
+    assert len(sent[0].events) >= 1
+    inner = [frame for frame in shown if 8 <= frame <= 40]
+    assert len(inner) <= 40 - 8 + 1 + 6  # a few looks between frames come on top
+    assert scene.frame_current == 7
