@@ -27,12 +27,14 @@ from .moving import moving, shimmer
 from .tracks import STEPS, Tracks
 from .turns import MIDDLE, Turn, turns
 
-EVIDENCE = 33.0  # below it more is told that is false than is missed
+EVIDENCE = 45.0  # below it more is told that is false than is missed
 MOST_AT_ONCE = 4  # hits within one picture; more is rain, noise or a crowd
 _USUAL_RATE = 30  # pictures a second that are enough; of many more, some are left out
 _LEAST = 0.006  # of the picture's short side, in one picture: less is no change of velocity
 _REACH = 0.11  # of the short side: how far one thing spans
-_SAME = ((1.0, 0.25), (3.0, 0.12))  # (pictures, of the height) within which turns are of one hit
+_SAME = ((1.0, 0.15), (3.0, 0.12))  # (pictures, of the height) within which turns are of one hit
+_BESIDE = (1.0, 0.25)  # the same for a thing and its shadow, or its other end
+_ALIKE, _EQUAL = 0.8, 0.3  # cosine, share of the evidence: above both, it is another thing that hits as well
 _TOGETHER = 1.2  # pictures: what counts towards the hit's time and evidence
 _FALLS, _ASIDE = 0.6, 0.9  # most things hit from above, and few from the side
 _ECHO = 0.4  # what turns to and fro is rather badly followed than hit often
@@ -134,7 +136,13 @@ def _gathered(found: list[Turn], height: float) -> list[list[Turn]]:
 def _of_one(first: Turn, other: Turn, height: float) -> bool:
     apart = math.dist(first.place, other.place) / height
     away = abs(first.time - other.time)
-    return any(away < pictures and apart < reach for pictures, reach in _SAME)
+    if any(away < pictures and apart < reach for pictures, reach in _SAME):
+        return True
+    if away >= _BESIDE[0] or apart >= _BESIDE[1]:
+        return False
+    sizes = float(np.hypot(*first.change) * np.hypot(*other.change))
+    alike = float(first.change @ other.change) > _ALIKE * sizes
+    return not (alike and other.evidence > _EQUAL * first.evidence)
 
 
 def _joined(group: list[Turn]) -> _Hit:
