@@ -65,6 +65,8 @@ def begin(
     context: bpy.types.Context, session: Session, which: str, only: Sequence[str] | None = None
 ) -> Running:
     """Begin the batch of the list; ``only``: these keys, wanted or not. Raises FootfallError."""
+    from . import capture  # noqa: F401 - loaded now, since the first tick has no time for it
+
     running = session.batch
     if running is not None and not running.over:
         raise BadInput("The shots are being made already; wait, or cancel that first.")
