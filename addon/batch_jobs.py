@@ -31,7 +31,7 @@ _SWITCHES = ("in_sync", "hard_cuts", "loop")
 _LISTS = {"layers": ",", "pull": ""}  # and what joins their parts; without: an option for each
 _KEYS = (
     *("prompt", "negative", "nudge", "takes", "seed", "quality", "mapper", "condition", "layers", "events"),
-    *("spots_as", "duck", "pull", "vary", "vary_seed", *_SWITCHES, "source", "per_second"),
+    *("threshold", "spots_as", "duck", "pull", "vary", "vary_seed", *_SWITCHES, "source", "per_second"),
 )
 _WORDS_ADD_UP = ("prompt", "negative")
 _FILE_ONLY = ("path", "out", "scene", "shots", "playblast")
