@@ -32,6 +32,7 @@ class Running:
         self.capture = capture
         self.complete = False
         self.pictures: tuple[Any, Any] | None = None
+        self.reads = False  # hits are to be read, and that has not begun
         self.reading: Reading | None = None
         self.hits: tuple[Any, ...] | None = None
 
@@ -48,9 +49,9 @@ class Running:
         if self.reading is None:
             return False
         read, picture = self.reading.next_frame, self.capture.next_frame
-        if self.complete or (self.capture.route == "camera" and self.capture.progress == 0.0):
-            return True
-        return read is not None and picture is not None and read <= picture
+        if picture is None:  # all are taken; or physics come first, which the reading plays for the camera
+            return self.complete or self.capture.route == "camera"
+        return read is not None and read <= picture
 
     def abort(self) -> None:
         """Stop, and give the user's frame and poses back."""
@@ -82,7 +83,6 @@ def _begin(session: Session, job_id: str) -> bool:
         session.send(job_id, work.request, _blend_path(session, job_id))
         return True
     from . import capture
-    from .tracks import Reading
 
     order = work.order
     if order.file_id != session.file_id:
@@ -100,19 +100,19 @@ def _begin(session: Session, job_id: str) -> bool:
     running = capture.begin(bpy.context, options)
     session.capture = Running(job_id, running)
     # What the sequencer shows is not the scene's own motion.
-    if _reads(order) and running.route != "sequencer":
-        session.capture.reading = Reading(
-            scene, order.span, order.rate, off_camera=order.off_screen, hidden=order.hidden
-        )
+    session.capture.reads = _reads(order) and running.route != "sequencer"
     return True
 
 
 def _continue(session: Session, running: Running) -> bool:
     job = session.table.get(running.job_id)
     try:
-        if running.pictures is None:  # restoring and sending have a tick each
+        if running.pictures is None:  # beginning, restoring and sending have a tick each
             session.did = "picture"
-            if running.reads_next:
+            if running.reads:
+                session.did, running.reads = "begin", False
+                running.reading = _reading(session, running)
+            elif running.reads_next:
                 _read_on(running)
             elif not running.complete:
                 running.complete = not running.capture.step()
@@ -136,8 +136,8 @@ def _read_on(running: Running) -> None:
     """Read hits as far as the next picture, or to the end: both go through the frames together."""
     reading, capture = running.reading, running.capture
     assert reading is not None
-    until = capture.next_frame
-    if not capture.beside(lambda: reading.step(until=until), plays=capture.route == "camera"):
+    plays = capture.route == "camera"
+    if not capture.beside(lambda: reading.step(until=capture.next_frame), plays=plays):
         running.hits, running.reading = reading.finish(), None
 
 
@@ -157,6 +157,14 @@ def _motion(order: Order) -> str:
         return "always"
     # Footage has no motion of its own that could be read, and no cuts that the scene knows of.
     return "never" if asked and order.hits == "markers" else "footage"
+
+
+def _reading(session: Session, running: Running) -> Reading:
+    from .tracks import Reading
+
+    order = session.works[running.job_id].order
+    scene = _scene(order.scene_name, order.scene_uid)
+    return Reading(scene, order.span, order.rate, off_camera=order.off_screen, hidden=order.hidden)
 
 
 def _request(session: Session, running: Running, frames: Any, times_s: Any) -> Any:

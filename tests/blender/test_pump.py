@@ -44,7 +44,7 @@ def test_a_mistake_of_ours_fails_the_job_and_the_next_one_works(caplog: pytest.L
 
     class Broken:
         job_id = session.table.all()[0].job_id
-        complete = reads_next = False
+        complete = reads = reads_next = False
         pictures = None
         progress = 0.0
 
