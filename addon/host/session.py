@@ -28,6 +28,7 @@ from . import bundles, settings, setup_worker, texts
 
 if TYPE_CHECKING:
     from ..client import JobClient
+    from ..remote_worker import RemoteLaunch
     from ..worker_process import WorkerLaunch
     from .orders import Order
 
@@ -90,7 +91,7 @@ class Session:
         self.models_folder: Path | None = None  # instead of the preferences'
         self._starting = False  # asked for, but the client has not said so yet
         self._client: JobClient | None = None
-        self._launch: WorkerLaunch | None = None
+        self._launch: WorkerLaunch | RemoteLaunch | None = None
         self._settings: settings.Settings = settings.current()
         self._deliveries: dict[str, _Delivery] = {}
 
@@ -105,10 +106,7 @@ class Session:
         """The client, ready to take jobs with the present preferences. Raises WorkerNotInstalled."""
         self._settings = self._current()
         launch = make_launch(self._settings, lambda: self._settings)
-        moved = self._launch is None or (launch.python, launch.script) != (
-            self._launch.python,
-            self._launch.script,
-        )
+        moved = self._launch is None or launch.where != self._launch.where
         if self._client is not None and moved and not self.table.active():
             self._client.close(timeout_s=0.2)
             self._client = None
@@ -372,13 +370,20 @@ class Session:
             self.works[job.job_id].request = None
 
 
-def make_launch(now: settings.Settings, latest: Callable[[], settings.Settings]) -> WorkerLaunch:
-    """How to start the worker. ``latest`` hands out a snapshot, since it is asked on another thread.
+def make_launch(
+    now: settings.Settings, latest: Callable[[], settings.Settings]
+) -> WorkerLaunch | RemoteLaunch:
+    """How to come by the worker. ``latest`` hands out a snapshot, since it is asked on another thread.
 
-    Raises WorkerNotInstalled when there is no environment to start it from.
+    Raises WorkerNotInstalled when there is no environment to start it from, and BadInput when a worker on
+    another computer is wanted and its address or keys are wrong.
     """
     from ..worker_process import WorkerLaunch
 
+    if now.remote:
+        from ..remote_worker import remote_launch
+
+        return remote_launch(now.remote_address, now.remote_keys, folders.log_folder())
     python = setup_worker.interpreter(now)
     if python is None:
         raise WorkerNotInstalled("Footfall's worker is not set up yet; press Set Up Worker.")
