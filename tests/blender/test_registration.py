@@ -92,7 +92,9 @@ def test_a_failure_takes_back_what_was_done(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.skipif(not host_tools.IS_MODULE, reason="tests/gui measures it in a full Blender")
 def test_enabling_is_quick_and_loads_nothing_heavy() -> None:
-    """In a process of its own, as on the first day; its own time, since other programs run meanwhile."""
+    """In a process of its own, as on the first day; its own time, since other programs run meanwhile, and the
+    shortest of a few, since they slow this one's caches down.
+    """
     script = (
         "import bpy, sys, time, json\n"
         "for name in [n for n in sys.modules if n.split('.')[0] in ('numpy', 'zmq')]: del sys.modules[name]\n"
@@ -105,16 +107,19 @@ def test_enabling_is_quick_and_loads_nothing_heavy() -> None:
         "sys.stderr.flush()\n"
         "import os; os._exit(0)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    took, heavy = json.loads(done.stderr.strip().splitlines()[-1])
-    assert heavy == []
-    assert took < ENABLE_S
+    times = []
+    for _ in range(4):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        took, heavy = json.loads(done.stderr.strip().splitlines()[-1])
+        assert heavy == []
+        times.append(took)
+    assert min(times) < ENABLE_S
 
 
 @pytest.mark.parametrize(
