@@ -54,7 +54,18 @@ NOT_ON_THE_WIRE = {  # the protocol knows no clocks, threads or sockets
 }
 # The parts of the worker that answer while a model works, and so must live without it.
 PLAIN = {
-    *("__main__", "control", "curve", "engine", "launch", "lifeline", "log_keeper", "logs", "mailbox", "outbox"),
+    *(
+        "__main__",
+        "control",
+        "curve",
+        "engine",
+        "launch",
+        "lifeline",
+        "log_keeper",
+        "logs",
+        "mailbox",
+        "outbox",
+    ),
     *("outcome", "progress", "session", "threads", "transport"),
 }
 

@@ -154,9 +154,7 @@ class Session:
         self.warm_up()
         job_id = uuid.uuid4().hex if watch is None else watch.job_id
         label = order.label if watch is None else watch.label
-        self.table.add(
-            job_id, self.clock(), label, {"scene": order.scene_name, "file_id": order.file_id}
-        )
+        self.table.add(job_id, self.clock(), label, {"scene": order.scene_name, "file_id": order.file_id})
         self.works[job_id] = Work(order=order, request=request, started=self.clock(), watch=watch)
         self._forget()
         return job_id

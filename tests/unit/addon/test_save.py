@@ -187,7 +187,14 @@ class TestFileName:
 
     @pytest.mark.parametrize(
         ("take", "layer", "index"),
-        [(-1, "bed", 0), (16, "bed", 0), (0, "../x", 0), (0, "spots", 1024), (True, "bed", 0), (0, "bed", -1)],
+        [
+            (-1, "bed", 0),
+            (16, "bed", 0),
+            (0, "../x", 0),
+            (0, "spots", 1024),
+            (True, "bed", 0),
+            (0, "bed", -1),
+        ],
     )
     def test_refuses_other_parts(self, take: Any, layer: str, index: int) -> None:
         with pytest.raises(SaveError):
