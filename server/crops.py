@@ -33,7 +33,8 @@ def _crop(frame: np.ndarray, place: Sequence[float], side: int) -> np.ndarray:
     top = min(max(down * height - edge / 2, 0.0), height - edge)
     left = min(max(across * width - edge / 2, 0.0), width - edge)
     rows = _between(frame, top, edge, side, axis=0)
-    return np.rint(_between(rows, left, edge, side, axis=1)).astype(np.uint8)
+    crop: np.ndarray = np.rint(_between(rows, left, edge, side, axis=1)).astype(np.uint8)
+    return crop
 
 
 def _between(picture: np.ndarray, first: float, length: float, count: int, axis: int) -> np.ndarray:
@@ -45,4 +46,5 @@ def _between(picture: np.ndarray, first: float, length: float, count: int, axis:
     shape[axis] = count
     share = (places - before).reshape(shape)
     one, other = np.take(picture, before, axis).astype(np.float64), np.take(picture, after, axis)
-    return one + (other - one) * share
+    mixed: np.ndarray = one + (other - one) * share
+    return mixed

@@ -51,7 +51,7 @@ class Job:
 
     def batches(self) -> dict[str, Batch]:
         """Layer -> the sounds to make for it."""
-        found = {}
+        found: dict[str, Batch] = {}
         if self._bed is not None:
             found, rows = self._bed.batches(self._conditions)
             self.heard = self._conditions.heard(rows)

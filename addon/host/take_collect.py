@@ -44,7 +44,9 @@ def collect() -> tuple[int, list[str]]:
     for scene in bpy.data.scenes:
         for strip in sequencer.all_strips(scene) if scene.library is None else ():
             takes = take_strips.takes_of(strip)
-            for take in takes.takes if takes is not None else ():
+            if takes is None:
+                continue
+            for take in takes.takes:
                 found = take_strips.locate(strip, take)
                 path = None if found is None else _place(str(found))
                 if path is None or not path.is_file() or path.is_relative_to(beside):
@@ -55,7 +57,7 @@ def collect() -> tuple[int, list[str]]:
                     problems[f"{path.name} could not be copied: {error.strerror or error}."] = None
                     continue
                 takes = takes.changed(take.id, path=sequencer.stored_path(copied[path]))
-            if takes is not None and KEY in strip:
+            if KEY in strip:
                 take_strips.keep(strip, takes)
     for block in bpy.data.sounds:
         new = copied.get(_place(block.filepath)) if block.library is None else None

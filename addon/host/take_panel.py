@@ -156,13 +156,15 @@ def _facts(story: str) -> tuple[str, str, str]:
     from ..story_parts import shorten
 
     plain, _ = shorten(story)
-    request, model = (
-        plain.get(part) if isinstance(plain.get(part), dict) else {} for part in ("request", "model")
-    )
+    request, model = (_object(plain.get(part)) for part in ("request", "model"))
     found = [request.get("prompt") or plain.get("label") or plain.get("layer"), model.get("bundle")]
     words, bundle = (texts.clean(text, 32) if isinstance(text, str) else "" for text in found)
     seed = request.get("seed")
     return words, f"seed {seed}" if type(seed) is int else "", bundle
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _when(made: int) -> str:
