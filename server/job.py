@@ -26,7 +26,7 @@ from .sound import clusters, finishing, layers, spots
 from .sound.clusters import Cluster
 
 SILENT = "came out silent; try another seed or another prompt."
-NO_HITS = "There are no hits to put spots on; find events in the scene first, or use the bed."
+NO_HITS = "There are no hits to put spots on; add some under Hits, or switch on the bed."
 
 
 class Job:
@@ -87,13 +87,13 @@ class Job:
         )
 
     def _kinds_of_hits(self) -> tuple[Cluster, ...]:
-        """The hits by their words. Raises BadInput where there are none."""
+        """The hits by their words. Raises BadInput where there are none, and nothing else is to be heard."""
         request = self.request
-        if not request.events and request.motion is not None and "bed" in request.layers:
+        if not request.events and "bed" not in request.layers:
+            raise BadInput(NO_HITS)
+        if not request.events:
             self.warnings.append("No hits were found, so there are no spots.")
             return ()
-        if not request.events:
-            raise BadInput(NO_HITS)
         kinds = clusters.by_words(request.events, request.duration_s)
         outside = len(request.events) - sum(len(kind.events) for kind in kinds)
         if outside:

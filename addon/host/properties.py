@@ -122,7 +122,7 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
         default=True,
     )
     events: EnumProperty(
-        name="Find in", description="Where hits are looked for", items=EVENTS, default="markers"
+        name="Find in", description="Where hits are looked for", items=EVENTS, default="scene"
     )
     least_strength: FloatProperty(
         name="Threshold",

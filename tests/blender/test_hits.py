@@ -402,7 +402,7 @@ def test_what_is_shown_is_what_is_heard() -> None:
 def test_without_a_hit_in_the_shot_they_are_looked_for() -> None:
     store.write(scene(), [found(999)])
     assert "events" not in order().settings
-    assert order().hits == scene().footfall.events == "markers"
+    assert order().hits == scene().footfall.events == "scene"
     scene().footfall.events = "list"
     assert order().settings["events"] == ()
 

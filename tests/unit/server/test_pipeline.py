@@ -237,9 +237,16 @@ def test_spots_start_on_their_hits(make_pipeline: Make) -> None:
     assert left > right
 
 
-def test_no_hits_is_a_sentence(make_pipeline: Make) -> None:
+def test_a_shot_without_hits_still_gets_its_bed(make_pipeline: Make) -> None:
+    """The panel asks for both layers by default, and not everything hits."""
+    done = run(make_pipeline(), shot(layers=("bed", "spots")))
+    assert [clip.layer for clip in done.clips] == ["bed"]
+    assert any("No hits were found" in warning for warning in done.warnings)
+
+
+def test_spots_alone_without_hits_are_a_sentence(make_pipeline: Make) -> None:
     with pytest.raises(BadInput, match="no hits"):
-        make_pipeline().run(shot(layers=("bed", "spots")), Recorder())
+        make_pipeline().run(shot(layers=("spots",)), Recorder())
 
 
 def test_hits_after_the_end_are_told(make_pipeline: Make) -> None:
