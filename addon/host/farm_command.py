@@ -59,12 +59,16 @@ class _Write:
 
     job_id: str
     shot_key: str
+    label: str
     path: Path
 
     def drawn(self, request: FoleyRequest) -> bool:
         """Raises SaveError. False: nothing more is to be done."""
         message_file.write(self.path, Submit(job_id=self.job_id, request=request))
         return False
+
+    def delivered(self, stored: Any) -> None:
+        """Never: nothing is sent."""
 
 
 def capture(parsed: argparse.Namespace, console: Any, interrupt: Any) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def _wishes(job: FileJob, session: Session) -> list[Wish]:
 
 
 def _draw(session: Session, wish: Wish, path: Path, shot: FarmShot, interrupt: Any) -> None:
-    session.add(wish.order, watch=_Write(job_id=shot.job_id, shot_key=shot.key, path=path))
+    session.add(wish.order, watch=_Write(job_id=shot.job_id, shot_key=shot.key, label=shot.name, path=path))
     job = session.table.get(shot.job_id)
     assert job is not None
     while job.active:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import folders
 from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Job, JobTable
@@ -39,10 +39,25 @@ LAUNCHER = ROOT / "server" / "launch.py"
 KEPT_REQUESTS = 4  # pictures of failed jobs that are kept for another try
 
 
+class Follower(Protocol):
+    """Who else wants to know of a job: a batch, a farm. ``drawn`` is called on the main thread and says
+    whether the request is to be sent; ``delivered`` is called on the client's thread.
+    """
+
+    @property
+    def job_id(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def shot_key(self) -> str: ...
+    def drawn(self, request: Any) -> bool: ...
+    def delivered(self, stored: Any) -> None: ...
+
+
 @dataclass(slots=True)
 class Work:
     """What one job needs beside its entry in the table. ``notes``: what the user should know when it is
-    done; ``watch``: who else wants to know, see batch_hands.Watch.
+    done; ``watch``: who else wants to know.
     """
 
     order: Order
@@ -51,7 +66,7 @@ class Work:
     notes: list[str] = field(default_factory=list)
     started: float = 0.0
     took_s: float = 0.0
-    watch: Any = None
+    watch: Follower | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +78,7 @@ class _Delivery:
     blend_path: str
     preference: str
     aims: tuple[Any, ...] = ()  # joining.Aim of the strips that wait for it
-    watch: Any = None
+    watch: Follower | None = None
 
 
 class Session:
@@ -147,7 +162,7 @@ class Session:
 
     # What the user asks --------------------------------------------------------------------------------
 
-    def add(self, order: Order, request: Any = None, watch: Any = None) -> str:
+    def add(self, order: Order, request: Any = None, watch: Follower | None = None) -> str:
         """Queue a job; the pump does the rest. ``request``: from an earlier try, so that nothing is drawn
         again; ``watch``: see Work.
         """

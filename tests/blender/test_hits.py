@@ -475,7 +475,7 @@ def drawn() -> str:
 
 
 def test_the_panel_says_what_will_sound() -> None:
-    assert "Generate takes the markers" in drawn()
+    assert "Generate looks for hits in the scene's" in drawn()
     store.write(scene(), EVERYTHING)
     scene().footfall.least_strength = 0.75
     text = drawn()
