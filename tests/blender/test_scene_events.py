@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -217,6 +218,7 @@ def test_a_job_goes_through_the_frames_once(monkeypatch: pytest.MonkeyPatch) -> 
     bpy.app.handlers.frame_change_post.remove(note)
     assert drawn_early
     assert len(sent[0].events) >= 1
-    inner = [frame for frame in shown if 8 <= frame <= 40]
+    # Rendering a picture may show its frame again at once (Blender 4.2 does).
+    inner = [frame for frame, _ in itertools.groupby(shown) if 8 <= frame <= 40]
     assert len(inner) <= 40 - 8 + 1 + 6  # a few looks between frames come on top
     assert scene.frame_current == 7
