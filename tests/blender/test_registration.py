@@ -91,10 +91,11 @@ def test_a_failure_takes_back_what_was_done(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.skipif(not host_tools.IS_MODULE, reason="tests/gui measures it in a full Blender")
-def test_enabling_is_quick_and_loads_nothing_heavy() -> None:
-    """In a process of its own, as on the first day; its own time, since other programs run meanwhile, and the
-    shortest of a few, since they slow this one's caches down.
+def test_enabling_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    """In a process of its own, as when Blender starts; its own time, since other programs run meanwhile, and
+    the shortest of a few: the first one compiles what later ones find compiled.
     """
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     script = (
         "import bpy, sys, time, json\n"
         "for name in [n for n in sys.modules if n.split('.')[0] in ('numpy', 'zmq')]: del sys.modules[name]\n"
@@ -115,11 +116,12 @@ def test_enabling_is_quick_and_loads_nothing_heavy() -> None:
             text=True,
             timeout=120,
             check=True,
+            env={**os.environ, **compiled},
         )
         took, heavy = json.loads(done.stderr.strip().splitlines()[-1])
         assert heavy == []
         times.append(took)
-    assert min(times) < ENABLE_S
+    assert min(times) < ENABLE_S, times
 
 
 @pytest.mark.parametrize(
