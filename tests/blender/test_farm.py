@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from footfall.addon import farm, message_file
 from footfall.addon.farm import Farm, FarmShot
-from footfall.addon.host import commands, live
+from footfall.addon.host import commands, live, sequencer
 from footfall.addon.wire.messages import Clip, Provenance, Result
 from footfall.tests.blender.host_tools import movie_of_colours, our_strips
 
@@ -98,7 +98,7 @@ def test_there_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert code == 0, report
     assert report["shots"] == [1, 2]
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "done.blend"))
-    starts = sorted(round(strip.frame_final_start) for strip in our_strips(bpy.context.scene))
+    starts = sorted(sequencer.span(strip)[0] for strip in our_strips(bpy.context.scene))
     assert starts == [1, 25, 31]
     for strip in our_strips(bpy.context.scene):
         assert Path(bpy.path.abspath(strip.sound.filepath)).is_file()

@@ -126,7 +126,7 @@ def begin(which: str = "all", key: str = "") -> Any:
 
 
 def placed_frames(scene: bpy.types.Scene, *, heard: bool = True) -> list[int]:
-    return sorted(int(strip.frame_start) for strip in our_strips(scene) if not strip.mute or not heard)
+    return sorted(sequencer.span(strip)[0] for strip in our_strips(scene) if not strip.mute or not heard)
 
 
 class TestBatch:
@@ -138,7 +138,7 @@ class TestBatch:
         running = begin()
         assert [entry.state for entry in running.batch.entries] == ["done"] * 3
         assert placed_frames(scene) == [1, 13, 25]
-        stories = {int(s.frame_start): json.loads(s["footfall"]) for s in our_strips(scene)}
+        stories = {sequencer.span(s)[0]: json.loads(s["footfall"]) for s in our_strips(scene)}
         assert stories[13]["request"]["prompt"] == "rain, wet gravel"
         assert stories[1]["request"]["prompt"] == "rain"
         assert stories[13]["shot"]["shot"] == "markers/Scene/sh1"
@@ -197,11 +197,11 @@ class TestBatch:
         scene = shots_of_colours(path=tmp_path / "shot.blend")
         bpy.ops.footfall.shots_find()
         begin()
-        next(strip for strip in our_strips(scene) if strip.frame_start == 13).lock = True
+        next(strip for strip in our_strips(scene) if sequencer.span(strip)[0] == 13).lock = True
         scene.footfall.prompt = "snow"
         running = begin()
         assert [entry.state for entry in running.batch.entries] == ["done", "unchanged", "done"]
-        assert not next(strip for strip in our_strips(scene) if strip.frame_start == 13).mute
+        assert not next(strip for strip in our_strips(scene) if sequencer.span(strip)[0] == 13).mute
 
     def test_failures_are_told_and_tried_again(self, tmp_path: Path) -> None:
         scene = shots_of_colours(path=tmp_path / "shot.blend")
@@ -411,7 +411,7 @@ class TestExport:
     def test_stems_are_what_the_strips_play(self, tmp_path: Path) -> None:
         """Trims, volume and muting count, sample for sample."""
         scene = self.sounding(tmp_path)
-        first, second = sorted(our_strips(scene), key=lambda strip: strip.frame_start)
+        first, second = sorted(our_strips(scene), key=sequencer.span)
         sequencer.set_span(first, 4, 10)
         first.volume = 0.5
         assert bpy.ops.footfall.export_sound(filepath=str(tmp_path / "out.wav")) == {"FINISHED"}
