@@ -120,10 +120,12 @@ class Journal:
         self._busy_s = busy_s
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """Let the file go; the next use opens it again."""
+        """Let the file go; a late use opens it for that moment only."""
         with self._lock:
+            self._closed = True
             self._drop()
 
     # Making shots --------------------------------------------------------------------------------------
@@ -271,6 +273,9 @@ class Journal:
             except (sqlite3.Error, OSError, ValueError) as error:
                 self._drop()  # the next use begins afresh, on a disk that may be back
                 raise SaveError(_sentence(error, self.path), f"{self.path}: {error}") from error
+            finally:
+                if self._closed:
+                    self._drop()
 
     def _open(self) -> sqlite3.Connection:
         if self._database is not None and self.path.is_file():

@@ -362,6 +362,8 @@ class Session:
         if self._client is not None:
             self._client.close(timeout_s=2.5)
             self._client = None
+        if self.batch is not None:
+            self.batch.book.close()
 
     def _end_preview(self) -> None:
         if self.preview is not None:

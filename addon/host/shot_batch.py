@@ -7,7 +7,7 @@ What the journal knows is remembered per file, since panels ask at every redraw.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,26 @@ def begin(
     words = {shot_properties.shot_of(entry).key: entry.prompt for entry in entries}
     session.need_client()  # refuses here what every shot would fail for; its thread does what waits for disks
     book, file = _book(session)
+    try:
+        batch = _batch(context, session, which, entries, words, book, file)
+    except FootfallError:
+        book.close()
+        raise
+    session.batch = Running(batch, book, session.file_id)
+    return session.batch
+
+
+def _batch(
+    context: bpy.types.Context,
+    session: Session,
+    which: str,
+    entries: Sequence[Any],
+    words: Mapping[str, str],
+    book: journal.Journal,
+    file: str,
+) -> Batch:
+    """The batch of ``entries``. Raises BadInput where nothing of it is to be made, SaveError."""
+    scene = orders.panel_scene(context)
     wishes = shot_find.wishes(
         [shot_properties.shot_of(entry) for entry in entries],
         session.file_id,
@@ -98,14 +118,12 @@ def begin(
         pace=book.pace(),
     )
     if not batch.entries:
-        book.close()
         raise BadInput(
             "No shot has failed."
             if which == batches.ONLY_FAILED
             else "No shot is made yet; generate all first."
         )
-    session.batch = Running(batch, book, session.file_id)
-    return session.batch
+    return batch
 
 
 def _asked(scene: bpy.types.Scene, own_words: str, which: str) -> shot_find.Asked:

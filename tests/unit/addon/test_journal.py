@@ -261,3 +261,15 @@ class TestTrouble:
 
 def test_a_file_is_named_as_it_lies(tmp_path: Path) -> None:
     assert file_key(str(tmp_path / "a.blend"), tmp_path / "footfall") == "../a.blend"
+
+
+def test_a_late_word_after_closing_leaves_no_file_open(tmp_path: Path) -> None:
+    """What the client's thread still has to enter when the batch is over is entered, and let go."""
+    book = Journal(tmp_path / "journal.db")
+    claim = book.claim("a.blend", "sh010", "asked")
+    assert isinstance(claim, Claim)
+    book.close()
+    book.fail(claim, "error", "It broke.")
+    assert book._database is None
+    assert set(book.failed("a.blend")) == {"sh010"}
+    assert book._database is None
