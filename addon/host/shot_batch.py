@@ -70,6 +70,8 @@ def begin(
     running = session.batch
     if running is not None and not running.over:
         raise BadInput("The shots are being made already; wait, or cancel that first.")
+    if running is not None:
+        running.book.close()
     scene = orders.panel_scene(context)
     entries = [
         entry
