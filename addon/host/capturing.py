@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -81,6 +82,11 @@ def _begin(session: Session, job_id: str) -> bool:
     session.did = "begin"
     if work.request is not None:  # another try of a job that was drawn before
         session.send(job_id, work.request, _blend_path(session, job_id))
+        return True
+    if f"{__package__}.capture" not in sys.modules:
+        session.did = "load"  # a tick of its own: it is many modules
+        from . import capture
+
         return True
     from . import capture
 

@@ -54,6 +54,8 @@ def redraw() -> None:
 
 
 def _draw() -> None:
+    if not any(len(scene.footfall_hits.entries) for scene in bpy.data.scenes):
+        return  # and nothing of ours is loaded for it
     from . import orders
 
     context = bpy.context
