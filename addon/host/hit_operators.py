@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -403,7 +404,7 @@ CLASSES: tuple[Any, ...] = (
 
 
 def unregister() -> None:
-    """End a search that is running."""
-    from . import hit_finding
-
-    hit_finding.close()
+    """End a search that is running; where none ever was, nothing is loaded for it."""
+    hit_finding = sys.modules.get(f"{__package__}.hit_finding")
+    if hit_finding is not None:
+        hit_finding.close()
