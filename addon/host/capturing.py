@@ -77,16 +77,27 @@ def step(session: Session) -> bool:
         return True
 
 
+def _load(order: Order) -> bool:
+    """Load one of the large modules that this job needs; a tick for each. False: they are all there."""
+    if f"{__package__}.capture" not in sys.modules:
+        from . import capture  # noqa: F401
+    elif _reads(order) and f"{__package__}.track_things" not in sys.modules:
+        from . import track_things  # noqa: F401
+    elif _reads(order) and f"{__package__}.tracks" not in sys.modules:
+        from . import tracks  # noqa: F401
+    else:
+        return False
+    return True
+
+
 def _begin(session: Session, job_id: str) -> bool:
     work = session.works[job_id]
     session.did = "begin"
     if work.request is not None:  # another try of a job that was drawn before
         session.send(job_id, work.request, _blend_path(session, job_id))
         return True
-    if f"{__package__}.capture" not in sys.modules:
-        session.did = "load"  # a tick of its own: it is many modules
-        from . import capture
-
+    if _load(work.order):
+        session.did = "load"
         return True
     from . import capture
 
