@@ -17,8 +17,9 @@ import pytest
 from footfall.addon import farm, message_file
 from footfall.addon.farm import Farm, FarmShot
 from footfall.addon.host import commands, live, sequencer
-from footfall.addon.wire.messages import Clip, Provenance, Result
+from footfall.addon.wire.messages import Clip, Result
 from footfall.tests.blender.host_tools import movie_of_colours, our_strips
+from footfall.tests.fakes.stories import MODEL
 
 pytestmark = pytest.mark.usefixtures("audio")
 NAMES = ("sh010", "sh020")
@@ -64,19 +65,7 @@ def answer(job: Farm, shot: FarmShot) -> None:
         dataclasses.replace(clips[0], layer="spots", start_s=event.time_s, waveform=bed[:4_800], event=number)
         for number, event in enumerate(request.events)
     ]
-    made = Provenance(
-        bundle="starter",
-        bundle_sha256="0" * 64,
-        licence="CC0-1.0",
-        commercial=True,
-        mapper="bridge",
-        version="1",
-        device="CPU",
-        dtype="float32",
-        steps=1,
-        guidance=1.0,
-    )
-    result = Result(job_id=shot.job_id, clips=tuple(clips), provenance=made, events=request.events)
+    result = Result(job_id=shot.job_id, clips=tuple(clips), provenance=MODEL, events=request.events)
     message_file.write(job.result_path(shot), result)
 
 

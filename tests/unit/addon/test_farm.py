@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from footfall.addon import farm, message_file
 from footfall.addon.wire.errors import BadInput
-from footfall.addon.wire.messages import FoleyRequest, Provenance, Result, Submit
+from footfall.addon.wire.messages import FoleyRequest, Result, Submit
+from footfall.tests.fakes.stories import MODEL
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,19 +29,7 @@ def submit(job_id: str) -> Submit:
 
 
 def result(job_id: str) -> Result:
-    made = Provenance(
-        bundle="b",
-        bundle_sha256="0" * 64,
-        licence="CC0-1.0",
-        commercial=True,
-        mapper="bridge",
-        version="1",
-        device="CPU",
-        dtype="float32",
-        steps=1,
-        guidance=1.0,
-    )
-    return Result(job_id=job_id, clips=(), provenance=made)
+    return Result(job_id=job_id, clips=(), provenance=MODEL)
 
 
 def test_the_list_comes_back(tmp_path: Path) -> None:
