@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trains AudioLDM's UNet: latents of sounds under the CLAP row of their sound or of their words.
+"""Trains AudioLDM's UNet: latents of sounds under what is told of them (conditioning.py).
 
 Velocity prediction over a schedule whose last step is pure noise (Lin et al. 2023, arXiv:2305.08891), so that
 level and noise floor are learnt; losses weighted by the signal-to-noise ratio (min-SNR, Hang et al. 2023,
@@ -8,6 +8,7 @@ arXiv:2303.09556). Latents and rows come from ``features``; nothing here decodes
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +23,15 @@ from torch.nn.functional import normalize
 
 from ..models.layouts import Config
 from ..sampling.quality import QUALITIES
-from . import features
+from .conditioning import CONDITIONS, Source, load_source
 from .features import Features
 from .loop import Player
 from .starter_layout import starter_layout
-from .synth.families import FAMILIES
 
 NAME = "audioldm"
 DEFAULT_STEPS = 20_000
 NEEDS = ("world", "vae", "clap")
+FOLDERS = {"clap": NAME, "clip": "clipsonic", "clip_text": "clipsonic-labels"}  # condition -> training
 
 SHOT = 64  # latent columns of a shot
 RATE = 5e-4
@@ -39,7 +40,6 @@ DROPPED = 0.1  # share of conditions that are the row of no words
 BLUR = 0.02  # deviation of the noise on each number of a condition, at most; a mapped row is never exact
 ROLLED = 0.5  # share of steady sounds that begin elsewhere
 SEAM = 4  # columns over which two shots are cross-faded in a longer sound
-KIN = 8  # shots of the same family that sound most alike: what a longer sound goes on with
 
 # What a UNet of this training wants in bundle.toml (Manifest.sampling). On its schedule the kind of a sound
 # is decided at noise levels between 60 and 1, where the common table does not guide. Above, guidance would
@@ -67,18 +67,16 @@ TINY = Recipe(batch=4, lengths={64: 0.5, 128: 0.5}, warmup=2, ema=0.9)
 class AudioLDMTask:
     """See loop.Task. ``unet``, ``scheduler``: the configurations of these parts."""
 
-    name = NAME
-
-    def __init__(self, data: Features, unet: Config, scheduler: Config, recipe: Recipe, seed: int) -> None:
-        self._data, self._recipe, self._seed = data, recipe, seed
+    def __init__(
+        self, data: Features, source: Source, unet: Config, scheduler: Config, recipe: Recipe, seed: int
+    ) -> None:
+        self.name = FOLDERS[source.name]
+        self._data, self._source, self._recipe, self._seed = data, source, recipe, seed
         self._unet_config, self._scheduler_config = unet, scheduler
-        self._steady = steady(data.families)
-        self._kin = alike(data.sounds, data.families, KIN)
         self._signal, self._spread = schedule(scheduler)
         torch.manual_seed(seed)
         self.unet = build(unet)
-        rows = torch.cat([data.sounds, data.texts])
-        spread_out(self.unet.class_embedding, rows, BLUR)
+        spread_out(self.unet.class_embedding, source.known(), BLUR)
         self.players = (
             Player(
                 name=NAME,
@@ -94,14 +92,15 @@ class AudioLDMTask:
 
     def config(self) -> dict[str, Any]:
         """What the weights and every batch depend on."""
-        return {
+        told = {} if self._source.name == "clap" else {"condition": self._source.name}
+        return told | {
             "unet": self._unet_config,
             "scheduler": self._scheduler_config,
             "batch": self._recipe.batch,
             "lengths": {str(columns): share for columns, share in self._recipe.lengths.items()},
             "rate": self._recipe.rate,
             "ema": self._recipe.ema,
-            "shots": len(self._data),
+            "shots": len(self._source.shots),
             "seed": self._seed,
         }
 
@@ -111,8 +110,8 @@ class AudioLDMTask:
         lengths = list(self._recipe.lengths)
         columns = int(draw.choice(lengths, p=list(self._recipe.lengths.values())))
         count = max(1, self._recipe.batch * SHOT // columns)
-        chosen = draw.integers(0, len(self._data), count)
-        made = [self._sound(int(shot), columns, draw) for shot in chosen]
+        chosen = draw.integers(0, len(self._source.shots), count)
+        made = [self._sound(self._source.shots[index], columns, draw) for index in chosen]
         return {
             "latents": torch.stack([latents for latents, _ in made]),
             "conditions": torch.stack([self._condition(shots, draw) for _, shots in made]),
@@ -122,24 +121,21 @@ class AudioLDMTask:
         """(8, columns, 16) float32, and the shots it is of: ``shot`` first, then some that sound like it."""
         shots, joined = [shot], self._latents(shot, draw)
         while joined.shape[1] < columns:
-            shots.append(int(draw.choice(self._kin[shot])))
+            shots.append(int(draw.choice(self._source.kin[shot])))
             joined = cross_faded(joined, self._latents(shots[-1], draw), SEAM)
         return joined[:, :columns], shots
 
     def _latents(self, shot: int, draw: np.random.Generator) -> Tensor:
         latents = self._data.latents[shot].float()
-        if self._steady[shot] and draw.random() < ROLLED:
+        if shot in self._source.steady and draw.random() < ROLLED:
             return latents.roll(int(draw.integers(latents.shape[1])), 1)
         return latents
 
     def _condition(self, shots: Sequence[int], draw: np.random.Generator) -> Tensor:
-        """(512,) unit: heard, told, or nothing."""
+        """(D,) what is told of a sound, blurred and of length 1; or that nothing is."""
         if draw.random() < DROPPED:
-            return self._data.empty.float()
-        if draw.random() < 0.5:
-            row = self._data.sounds[list(shots)].float().mean(0)
-        else:
-            row = self._data.texts[int(draw.choice(self._data.captions[shots[0]]))].float()
+            return self._source.empty
+        row = self._source.row(shots, draw)
         blur = BLUR * draw.random() * draw.standard_normal(len(row))
         return normalize(normalize(row, dim=0) + torch.from_numpy(blur).float(), dim=0)
 
@@ -219,26 +215,6 @@ def spread_out(linear: nn.Linear, rows: Tensor, blur: float) -> None:
     linear.bias[:wanted] = -(scaled @ mean).float()
 
 
-def steady(families: Sequence[str]) -> list[bool]:
-    """Which shots sound the same all the way through."""
-    kinds = {family.name: family.kind for family in FAMILIES}
-    return [kinds.get(name) == "steady" for name in families]
-
-
-def alike(rows: Tensor, families: Sequence[str], count: int) -> list[list[int]]:
-    """For each shot the ``count`` shots of its family whose rows are the nearest, itself among them."""
-    rows = rows.float()
-    members: dict[str, list[int]] = {}
-    for shot, family in enumerate(families):
-        members.setdefault(family, []).append(shot)
-    found: list[list[int]] = [[]] * len(families)
-    for shots in members.values():
-        nearest = (rows[shots] @ rows[shots].T).topk(min(count, len(shots)), dim=1).indices
-        for shot, others in zip(shots, nearest.tolist(), strict=True):
-            found[shot] = [shots[other] for other in others]
-    return found
-
-
 def cross_faded(first: Tensor, second: Tensor, seam: int) -> Tensor:
     """(C, A, F) and (C, B, F) -> (C, A + B - seam, F); what each is on average goes over in a straight line,
     and what varies in time so that its deviation stays.
@@ -261,12 +237,17 @@ def write(state: Mapping[str, Tensor], unet: Config, scheduler: Config, folder: 
 
 def task(work: Path, settings: Any) -> AudioLDMTask:
     """Makes the features first, if they are missing or stale. Raises ModelMissing, BadInput."""
-    features.make(work, ("train",), ("latents", "clap"))
+    data, source = load_source(work, getattr(settings, "condition", "clap"))
     layout = starter_layout(tiny=settings.tiny)
-    return AudioLDMTask(
-        features.load(work, "train", ("latents", "clap")),
-        layout.unet,
-        layout.scheduler,
-        TINY if settings.tiny else FULL,
-        settings.seed,
+    recipe = TINY if settings.tiny else FULL
+    return AudioLDMTask(data, source, layout.unet, layout.scheduler, recipe, settings.seed)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``footfall train audioldm`` that no other part has."""
+    parser.add_argument(
+        "--condition",
+        choices=CONDITIONS,
+        default="clap",
+        help="learn from rows of CLAP, from frames alone (CLIPSonic), or from CLIP's words (clap)",
     )

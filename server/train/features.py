@@ -140,6 +140,13 @@ def latents_of(vae: Any, mels: Tensor, dtype: torch.dtype = torch.float32) -> Te
     return means.float().cpu() * vae.config.scaling_factor
 
 
+def clip_texts(work: Path, words: Sequence[str]) -> Tensor:
+    """(U, 512) rows of CLIP's text tower, not normalised, of texts. Raises ModelMissing."""
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        bundle = parts.assemble(work, ("clip",), Path(folder))
+        return ClipEncoder.load(bundle, torch.device("cpu"), torch.float32).encode_text(words)
+
+
 class _Making:
     """One run over one split. ``needed``: kind -> the mark of what it is made from."""
 
