@@ -12,8 +12,9 @@ import torch
 from footfall.server.models.audioldm import load_audioldm
 from footfall.server.sampling import solvers
 from footfall.server.sampling.schedules import SOLVERS, make_scheduler
-from footfall.server.train import audioldm, loop, parts
+from footfall.server.train import audioldm, conditioning, loop, parts
 from footfall.server.train.audioldm import AudioLDMTask, Recipe
+from footfall.server.train.conditioning import Heard
 from footfall.server.train.features import Features
 from footfall.server.train.listening import Listening, write_average
 from footfall.server.train.starter_layout import starter_layout
@@ -54,7 +55,7 @@ def data() -> Features:
 
 
 def made(data: Features, recipe: Recipe = RECIPE, seed: int = 0) -> AudioLDMTask:
-    return AudioLDMTask(data, LAYOUT.unet, LAYOUT.scheduler, recipe, seed)
+    return AudioLDMTask(data, Heard(data), LAYOUT.unet, LAYOUT.scheduler, recipe, seed)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(data: Features) -> None:
@@ -89,11 +90,11 @@ def test_conditions_are_heard_told_or_none(data: Features) -> None:
 
 
 def test_only_steady_sounds_begin_elsewhere(data: Features) -> None:
-    assert audioldm.steady(data.families)[:3] == [True, False, False]
+    assert conditioning.steady(data.families) == set(range(0, SHOTS, WORDS))
 
 
 def test_kin_are_of_the_family_and_the_nearest_first(data: Features) -> None:
-    for shot, others in enumerate(audioldm.alike(data.sounds, data.families, 4)):
+    for shot, others in conditioning.alike(data.sounds, data.families, 4).items():
         assert others[0] == shot
         assert len(set(others)) == 4
         assert {data.families[other] for other in others} == {data.families[shot]}
