@@ -71,6 +71,12 @@ def _judge() -> ModuleType:
     return judge
 
 
+def _picture_vae() -> ModuleType:
+    from ..server.train import picture_vae
+
+    return picture_vae
+
+
 # Each module has task(work, settings), DEFAULT_STEPS and NEEDS; the mapper's has add_arguments(parser) too.
 PARTS: dict[str, Callable[[], ModuleType]] = {
     "clip": _clip,
@@ -80,6 +86,7 @@ PARTS: dict[str, Callable[[], ModuleType]] = {
     "audioldm": _audioldm,
     "mapper": _mapper,
     "judge": _judge,
+    "picture-vae": _picture_vae,
 }
 HELP = {
     WORLD: "build the synthetic world: sounds, pictures, words and hit times",
@@ -90,6 +97,7 @@ HELP = {
     "audioldm": "train the diffusion network",
     "mapper": "train the V2A-Mapper, from pictures to sounds",
     "judge": "train the classifier that judges sounds",
+    "picture-vae": "train what packs pictures into latents",
     STARTER: "all of it, one after the other, and seal the starter bundle",
     CARD: "write the starter's card, from its logs and the report of footfall eval",
 }
@@ -103,6 +111,7 @@ CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("mapper", {"kind": "regression"}),
     ("mapper", {"kind": "generative"}),
     ("judge", {}),
+    ("picture-vae", {}),
 )
 
 
