@@ -35,8 +35,12 @@ GUIDANCE = 30.0
 RATE_HZ = (8_000, 192_000)
 LOUDNESS_LUFS = (-60.0, -5.0)
 
+SOUND_SAMPLES = DURATION_S * 96_000  # of a sound that is to be pictured
+
 # One result
 CLIPS = 1_024
+PICTURES = 1_024  # spans x takes
+PICTURE_SIDE = (8, 1_024)  # pixels
 HEARD = 64
 WARNINGS = 32
 BUNDLES = 64

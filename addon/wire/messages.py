@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The messages that add-on and worker exchange, and the one request object.
+"""The messages that add-on and worker exchange, and the two request objects.
 
-``FoleyRequest`` holds everything that can change the sound: the same request, bundle and device give the
-same samples. No message carries a path or a URL; sound comes back by value. Every field is bounded by its
-spec, and the bounds are applied whenever a message is made, so they hold at both ends.
+``FoleyRequest`` holds everything that can change a sound, ``PictureRequest`` everything that can change a
+picture of a sound: the same request, bundle and device give the same samples and pixels. No message carries a
+path or a URL; sounds and pictures travel by value. Every field is bounded by its spec, and the bounds are
+applied whenever a message is made, so they hold at both ends.
 
-Add-on to worker: Hello, Submit, Cancel, Received, Ping, Shutdown.
-Worker to add-on: Ready, Accepted, Progress, Result, Failed, CancelReply, Pong.
+Add-on to worker: Hello, Submit, SubmitPicture, Cancel, Received, Ping, Shutdown.
+Worker to add-on: Ready, Accepted, Progress, Result, PictureResult, Failed, CancelReply, Pong.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from . import limits
 from .errors import LimitExceeded, Malformed
 from .fields import Array, Choice, Flag, Integer, Many, Maybe, Nested, Rational, Real, Text, check, field
 
-PROTOCOL_MAJOR = 2  # another major version is refused
+PROTOCOL_MAJOR = 3  # another major version is refused
 PROTOCOL_MINOR = 0
 
 QUALITIES = ("draft", "good", "best")
 MAPPERS = ("auto", "bridge", "regression", "generative")
+MAPPERS_USED = (*MAPPERS, "none")  # none: nothing led from the picture space to that of sounds
+MAKES = ("sound", "pictures")
 LAYERS = ("bed", "spots")
 SPOTS_AS = ("each", "mixed")
 CONDITIONS = ("picture", "clap_text", "clip_text", "clip_text_prior")
@@ -155,9 +158,54 @@ class FoleyRequest(Message):
             raise Malformed("At least one layer is needed, each once.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PictureRequest(Message):
+    """Everything that can change the pictures of a sound.
+
+    waveform: (samples,) float32 in [-1, 1], one channel. A picture is made of each span, from ``starts_s`` to
+    ``ends_s`` (seconds, the end not included), in each of ``takes``. words: what stands before the sound's
+    own word. bundle: whose CLAP listens; pictures: the bundle that paints, "" for the same.
+    ``steps`` 0 and ``guidance`` 0.0 mean: as the quality says.
+    """
+
+    waveform: np.ndarray = field(Array("<f4", ((1, limits.SOUND_SAMPLES),), -1.0, 1.0))
+    rate_hz: int = field(Integer(*limits.RATE_HZ))
+    starts_s: tuple[Fraction, ...] = field(Many(_SECONDS, limits.PICTURES))
+    ends_s: tuple[Fraction, ...] = field(Many(_SECONDS, limits.PICTURES))
+    words: str = field(Text(limits.PROMPT), default="a photo of a")
+    takes: int = field(Integer(1, limits.TAKES), default=1)
+    seed: int = field(Integer(0, limits.SEED), default=0)
+    quality: str = field(Choice(QUALITIES), default="good")
+    steps: int = field(Integer(0, limits.STEPS), default=0)
+    guidance: float = field(Real(0.0, limits.GUIDANCE), default=0.0)
+    bundle: str = field(Text(limits.NAME), default="starter")
+    pictures: str = field(Text(limits.NAME), default="")
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Of the sound."""
+        return Fraction(len(self.waveform), self.rate_hz)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.duration_s > limits.DURATION_S:
+            raise LimitExceeded(f"A sound may last {limits.DURATION_S} seconds; choose a part of it.")
+        if not self.starts_s or len(self.starts_s) != len(self.ends_s):
+            raise Malformed("Each picture needs the start and the end of its part of the sound.")
+        for start_s, end_s in zip(self.starts_s, self.ends_s, strict=True):
+            if not start_s < end_s <= self.duration_s:
+                raise Malformed("Each part must end after it begins, and within the sound.")
+        if self.takes * len(self.starts_s) > limits.PICTURES:
+            raise LimitExceeded(f"{limits.PICTURES} pictures are the most at once; ask for fewer.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleInfo(Message):
-    """A model bundle as the panel lists it. ``mappers``: those that this bundle can use."""
+    """A model bundle as the panel lists it. ``mappers``: those that this bundle can use.
+
+    makes: of MAKES; queries: the conditions of a FoleyRequest that it can serve; paints_sounds: it has what
+    leads from a sound to a picture.
+    """
 
     name: str = field(Text(limits.NAME))
     title: str = field(Text(limits.NAME), default="")
@@ -166,6 +214,9 @@ class BundleInfo(Message):
     installed: bool = field(Flag(), default=True)
     mappers: tuple[str, ...] = field(Many(Choice(MAPPERS), len(MAPPERS)), default=("bridge",))
     size_bytes: int = field(_COUNT, default=0)
+    makes: tuple[str, ...] = field(Many(Choice(MAKES), len(MAKES)), default=("sound",))
+    queries: tuple[str, ...] = field(Many(Choice(CONDITIONS), len(CONDITIONS)), default=("picture",))
+    paints_sounds: bool = field(Flag(), default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,15 +247,28 @@ class Clip(Message):
     group: int = field(Integer(-1, limits.EVENTS - 1), default=-1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture(Message):
+    """One picture. pixels: (H, W, 3) uint8 sRGB, top row first; span: number of its part of the sound.
+
+    score: how well it fits its sound, where that was judged; 0 otherwise.
+    """
+
+    span: int = field(Integer(0, limits.PICTURES - 1))
+    take: int = field(Integer(0, limits.TAKES - 1))
+    pixels: np.ndarray = field(Array("|u1", (limits.PICTURE_SIDE, limits.PICTURE_SIDE, (3, 3))))
+    score: float = field(Real(-1.0, 1.0), default=0.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance(Message):
-    """Which model made the sound, for the strip's own story."""
+    """Which model made the sound or the pictures, for the strip's own story."""
 
     bundle: str = field(Text(limits.NAME))
     bundle_sha256: str = field(Text(64, r"[0-9a-f]{64}"))
     licence: str = field(Text(limits.NAME))
     commercial: bool = field(Flag())
-    mapper: str = field(Choice(MAPPERS))
+    mapper: str = field(Choice(MAPPERS_USED))
     version: str = field(Text(limits.NAME))
     device: str = field(Text(limits.NAME))
     dtype: str = field(Text(limits.NAME))
@@ -237,8 +301,14 @@ class Submit(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitPicture(Message):
+    job_id: str = field(_JOB_ID)
+    request: PictureRequest = field(Nested(PictureRequest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted(Message):
-    """The worker has the job. A second Submit of the same job_id is accepted again and run once."""
+    """The worker has the job. A second submission of the same job_id is accepted again and run once."""
 
     job_id: str = field(_JOB_ID)
 
@@ -264,6 +334,16 @@ class Result(Message):
     warnings: tuple[str, ...] = field(Many(Text(limits.SENTENCE), limits.WARNINGS), default=())
     events: tuple[Event, ...] = field(Many(Nested(Event), limits.EVENTS), default=())
     cuts: tuple[Fraction, ...] = field(Many(_SECONDS, limits.CUTS), default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureResult(Message):
+    """The answer to a PictureRequest: by span, then by take."""
+
+    job_id: str = field(_JOB_ID)
+    pictures: tuple[Picture, ...] = field(Many(Nested(Picture), limits.PICTURES))
+    provenance: Provenance = field(Nested(Provenance))
+    warnings: tuple[str, ...] = field(Many(Text(limits.SENTENCE), limits.WARNINGS), default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,11 +397,15 @@ class Shutdown(Message):
     """End cleanly; a running job is cancelled."""
 
 
+Request = FoleyRequest | PictureRequest
+Made = Result | PictureResult  # how a job ends that went well
+
 MESSAGES: dict[str, type[Message]] = {
     kind.__name__: kind
     for kind in (
         Hello,
         Submit,
+        SubmitPicture,
         Cancel,
         Received,
         Ping,
@@ -330,6 +414,7 @@ MESSAGES: dict[str, type[Message]] = {
         Accepted,
         Progress,
         Result,
+        PictureResult,
         Failed,
         CancelReply,
         Pong,

@@ -45,6 +45,28 @@ def small_clip(**changes: Any) -> messages.Clip:
     return messages.Clip(**values | changes)
 
 
+def small_picture_request(**changes: Any) -> messages.PictureRequest:
+    """Two milliseconds, one picture; ``changes`` replace fields."""
+    values: dict[str, Any] = {
+        "waveform": np.resize(np.array([0.5, -0.25, 0, 1], "<f4"), 16),
+        "rate_hz": 8_000,
+        "starts_s": (Fraction(1, 2000),),
+        "ends_s": (Fraction(3, 2000),),
+        "words": "a painting of a",
+    }
+    return messages.PictureRequest(**values | changes)
+
+
+def small_picture(**changes: Any) -> messages.Picture:
+    values: dict[str, Any] = {
+        "span": 0,
+        "take": 1,
+        "pixels": np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3),
+        "score": 0.25,
+    }
+    return messages.Picture(**values | changes)
+
+
 def small_provenance(**changes: Any) -> messages.Provenance:
     values: dict[str, Any] = {
         "bundle": "starter",
@@ -64,6 +86,7 @@ def small_provenance(**changes: Any) -> messages.Provenance:
 EXAMPLES: dict[str, Callable[[], messages.Message]] = {
     "Hello": lambda: messages.Hello(version="0.1.0"),
     "Submit": lambda: messages.Submit(job_id=JOB, request=small_request()),
+    "SubmitPicture": lambda: messages.SubmitPicture(job_id=JOB, request=small_picture_request()),
     "Cancel": lambda: messages.Cancel(job_id=JOB),
     "Received": lambda: messages.Received(job_id=JOB),
     "Ping": lambda: messages.Ping(number=7),
@@ -71,7 +94,12 @@ EXAMPLES: dict[str, Callable[[], messages.Message]] = {
     "Ready": lambda: messages.Ready(
         version="0.1.0",
         device="CPU",
-        bundles=(messages.BundleInfo(name="starter", title="Starter", size_bytes=12_345),),
+        bundles=(
+            messages.BundleInfo(name="starter", title="Starter", size_bytes=12_345),
+            messages.BundleInfo(
+                name="painter", mappers=(), makes=("pictures",), queries=(), paints_sounds=True
+            ),
+        ),
     ),
     "Accepted": lambda: messages.Accepted(job_id=JOB),
     "Progress": lambda: messages.Progress(job_id=JOB, phase="sampling", fraction=0.25, left_s=12.5),
@@ -86,6 +114,12 @@ EXAMPLES: dict[str, Callable[[], messages.Message]] = {
         warnings=("One frame was black.",),
         events=(messages.Event(time_s=Fraction(1, 24), words="heel"),),
         cuts=(Fraction(3, 4),),
+    ),
+    "PictureResult": lambda: messages.PictureResult(
+        job_id=JOB,
+        pictures=(small_picture(),),
+        provenance=small_provenance(mapper="none"),
+        warnings=("One part of the sound is silent.",),
     ),
     "Failed": lambda: messages.Failed(job_id=JOB, code="timeout", sentence="Try again.", detail="step 3"),
     "CancelReply": lambda: messages.CancelReply(job_id=JOB, outcome="cancelled"),
@@ -102,6 +136,16 @@ def example() -> Callable[[str], messages.Message]:
 @pytest.fixture
 def make_request() -> Callable[..., messages.FoleyRequest]:
     return small_request
+
+
+@pytest.fixture
+def make_picture_request() -> Callable[..., messages.PictureRequest]:
+    return small_picture_request
+
+
+@pytest.fixture
+def make_picture() -> Callable[..., messages.Picture]:
+    return small_picture
 
 
 @pytest.fixture

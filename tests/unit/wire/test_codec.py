@@ -60,6 +60,8 @@ def values_of(spec: fields.Spec) -> st.SearchStrategy[Any]:
             return st.lists(values_of(spec.spec), max_size=min(spec.most, 3)).map(tuple)
         case fields.Array(dtype="|u1", shape=((1, _), _, _)):
             return st.builds(lambda count: np.full((count, 8, 9), count, np.uint8), st.integers(1, 3))
+        case fields.Array(dtype="|u1", shape=(_, _, (3, 3))):
+            return st.builds(lambda value: np.full((8, 9, 3), value, np.uint8), st.integers(0, 255))
         case fields.Array(dtype="<f4"):
             shape = st.tuples(st.integers(1, 9), st.integers(1, 2))
             return st.builds(
@@ -88,9 +90,30 @@ def requests(draw: st.DrawFn) -> messages.FoleyRequest:
     return messages.FoleyRequest(frames=frames, times_s=np.array(times, "<f8"), **chosen)
 
 
+@st.composite
+def picture_requests(draw: st.DrawFn) -> messages.PictureRequest:
+    kind = messages.PictureRequest
+    by_hand = {"waveform", "starts_s", "ends_s"}
+    chosen = {
+        f.name: draw(values_of(f.metadata["spec"])) for f in dataclasses.fields(kind) if f.name not in by_hand
+    }
+    samples = draw(st.integers(1, 99))
+    end = st.integers(1, samples)
+    spans = draw(
+        st.lists(end.flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))), min_size=1, max_size=9)
+    )
+    starts_s, ends_s = (
+        tuple(Fraction(n, chosen["rate_hz"]) for n in side) for side in zip(*spans, strict=True)
+    )
+    waveform = np.random.default_rng(samples).uniform(-1, 1, samples).astype("<f4")
+    return kind(waveform=waveform, starts_s=starts_s, ends_s=ends_s, **chosen)
+
+
 def messages_of(kind: type) -> st.SearchStrategy[Any]:
     if kind is messages.FoleyRequest:
         return requests()
+    if kind is messages.PictureRequest:
+        return picture_requests()
     values = {f.name: values_of(f.metadata["spec"]) for f in dataclasses.fields(kind)}
     if kind is messages.Event:
         values["place"] = st.just(()) | st.tuples(*[st.floats(0.0, 1.0)] * 3)

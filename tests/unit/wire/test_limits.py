@@ -40,12 +40,24 @@ def nested(depth: int) -> bytes:
 class Makers:
     """For each limit: a function from a size to a message (or to frames), made or refused."""
 
-    def __init__(self, request: Make, clip: Make, provenance: Make) -> None:
+    def __init__(self, request: Make, clip: Make, provenance: Make, paint: Make, picture: Make) -> None:
         self.request, self.clip, self.provenance = request, clip, provenance
+        self.paint, self.picture = paint, picture
 
     def result(self, **changes: Any) -> messages.Result:
         values = {"job_id": JOB, "clips": (), "provenance": self.provenance()}
         return messages.Result(**values | changes)
+
+    def parts(self, count: int) -> messages.PictureRequest:
+        return self.paint(starts_s=(Fraction(0),) * count, ends_s=(Fraction(1, 1000),) * count)
+
+    def sized(self, height: int = 8, width: int = 8) -> messages.Picture:
+        return self.picture(pixels=np.zeros((height, width, 3), np.uint8))
+
+    def pictures(self, count: int) -> messages.PictureResult:
+        return messages.PictureResult(
+            job_id=JOB, pictures=(self.picture(),) * count, provenance=self.provenance()
+        )
 
     def table(self) -> dict[str, list[tuple[Callable[[Any], Any], Any, Any]]]:
         """Limit -> (maker, what passes, what is refused)."""
@@ -132,6 +144,16 @@ class Makers:
                 (lambda db: request(loudness_lufs=db), loud_high, np.nextafter(loud_high, 0).item()),
                 (lambda db: request(loudness_lufs=db), loud_low, np.nextafter(loud_low, -99).item()),
             ],
+            "SOUND_SAMPLES": most(
+                "SOUND_SAMPLES", lambda n: self.paint(waveform=np.zeros(n, "<f4"), rate_hz=96_000)
+            ),
+            "PICTURES": most("PICTURES", self.parts) + most("PICTURES", self.pictures),
+            "PICTURE_SIDE": [
+                (lambda n: self.sized(height=n), limits.PICTURE_SIDE[1], above(limits.PICTURE_SIDE[1])),
+                (lambda n: self.sized(width=n), limits.PICTURE_SIDE[1], above(limits.PICTURE_SIDE[1])),
+                (lambda n: self.sized(height=n), limits.PICTURE_SIDE[0], below(limits.PICTURE_SIDE[0])),
+                (lambda n: self.sized(width=n), limits.PICTURE_SIDE[0], below(limits.PICTURE_SIDE[0])),
+            ],
             "CLIPS": most("CLIPS", lambda n: self.result(clips=(clip(),) * n)),
             "HEARD": most("HEARD", lambda n: self.result(heard=(heard,) * n)),
             "WARNINGS": most("WARNINGS", lambda n: self.result(warnings=("",) * n)),
@@ -139,6 +161,13 @@ class Makers:
                 "BUNDLES", lambda n: messages.Ready(version="1", device="", bundles=(bundle,) * n)
             ),
         }
+
+
+@pytest.fixture
+def makers(
+    make_request: Make, make_clip: Make, make_provenance: Make, make_picture_request: Make, make_picture: Make
+) -> Makers:
+    return Makers(make_request, make_clip, make_provenance, make_picture_request, make_picture)
 
 
 # These bound what no message holds on its own; they have tests of their own below.
@@ -153,14 +182,16 @@ def pass_on(made: Any) -> messages.Message:
             return codec.decode(made)
         case messages.FoleyRequest():
             made = messages.Submit(job_id=JOB, request=made)
-        case messages.Event() | messages.Heard() | messages.Clip() | messages.Provenance():
+        case messages.PictureRequest():
+            made = messages.SubmitPicture(job_id=JOB, request=made)
+        case messages.Message() if type(made).__name__ not in messages.MESSAGES:
             return made
     return codec.decode(codec.encode(made))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ELSEWHERE])
-def test_limits(name: str, make_request: Make, make_clip: Make, make_provenance: Make) -> None:
-    for make, good, bad in Makers(make_request, make_clip, make_provenance).table()[name]:
+def test_limits(name: str, makers: Makers) -> None:
+    for make, good, bad in makers.table()[name]:
         pass_on(make(good))
         with pytest.raises(LimitExceeded) as caught:
             pass_on(make(bad))
@@ -210,5 +241,35 @@ def test_more_text_than_a_header_takes_is_refused_before_it_is_sent(make_request
         codec.encode(submit)
 
 
-def test_the_table_knows_every_limit(make_request: Make, make_clip: Make, make_provenance: Make) -> None:
-    assert {*Makers(make_request, make_clip, make_provenance).table(), *ELSEWHERE} == set(NAMES)
+def test_the_table_knows_every_limit(makers: Makers) -> None:
+    assert {*makers.table(), *ELSEWHERE} == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"starts_s": (), "ends_s": ()},
+        {"ends_s": (Fraction(1, 1000), Fraction(2, 1000))},
+        {"ends_s": (Fraction(1, 2000),)},  # as soon as it begins
+        {"ends_s": (Fraction(3, 1000),)},  # after the sound
+        {"waveform": np.zeros((16, 1), "<f4")},
+    ],
+)
+def test_parts_of_a_sound_lie_within_it(changes: dict[str, Any], make_picture_request: Make) -> None:
+    with pytest.raises(Malformed):
+        make_picture_request(**changes)
+
+
+def test_a_sound_to_be_pictured_may_not_last_longer_than_one_that_is_made(make_picture_request: Make) -> None:
+    most = limits.DURATION_S * 8_000
+    make_picture_request(waveform=np.zeros(most, "<f4"))
+    with pytest.raises(LimitExceeded, match="choose a part"):
+        make_picture_request(waveform=np.zeros(most + 1, "<f4"))
+
+
+def test_takes_of_all_parts_are_counted(make_picture_request: Make) -> None:
+    parts = limits.PICTURES // 4
+    spans = {"starts_s": (Fraction(0),) * parts, "ends_s": (Fraction(1, 1000),) * parts}
+    make_picture_request(takes=4, **spans)
+    with pytest.raises(LimitExceeded, match="fewer"):
+        make_picture_request(takes=5, **spans)
