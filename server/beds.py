@@ -137,7 +137,8 @@ class Beds:
         each, first = self._quality.candidates, self._takes.index(take) * self._quality.candidates
         if each == 1:
             return first, 0.0
-        wanted = torch.nn.functional.normalize(batch.conditions[0].mean(0), dim=0)
+        asked = self._models.in_clap(batch.conditions[0])
+        wanted = torch.nn.functional.normalize(asked.mean(0), dim=0)
         scores = []
         for sound in sounds[first : first + each]:
             control.check()

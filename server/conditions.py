@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each sound is to be like: from pictures and words to unit vectors in CLAP's space.
+"""What each sound is to be like: from pictures and words to unit vectors in the space that the bundle's
+generator knows. That is CLAP's, to which a mapper leads, or CLIP's, where what was seen is taken as it is.
 
 The picture's condition follows the shot: one vector for each window of the bed, from the frames that the
 window shows, and one for each kind of hit, from the frame in which it is hardest, and from what is seen close
@@ -20,6 +21,7 @@ from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import Event, FoleyRequest, Heard
 from .control import JobControl
 from .crops import crops
+from .models.bundle import TEXT_PRIOR
 from .models.loaded import Models
 from .models.nudge import move, pulled
 from .sampling.noise import seed_of
@@ -33,20 +35,22 @@ CLOSE = 2 / 3  # how much what is seen close around a hit counts, against the wh
 
 
 class Conditions:
-    """All vectors of one request. Each is (rows, 512) float32 of length 1 on the CPU."""
+    """All vectors of one request. Each is (rows, D) float32 of length 1 on the CPU."""
 
     def __init__(self, request: FoleyRequest, models: Models, control: JobControl) -> None:
         self._request = request
         self._models = models
         self._control = control
-        self.mapper_name = "auto"
-        self._prompt = self._text(request.prompt) if request.prompt.strip() else None
+        self._by_clip = models.bundle.condition == "clip"
+        self._words: dict[str, Tensor] = {}
+        self.mapper_name = "none"
         self._seen: Tensor | None = None  # (T, D), where pictures decide
+        self._prompt: Tensor | None = None  # (D,), where it pushes what pictures decide
         control.progress("looking", 0.0)
         self._row = self._starting_point(control)
         control.check()
         control.progress("mapping", 0.0)
-        self.negative = self._text(request.negative_prompt)
+        self.negative = self._kept_out()
         self._pulls = [
             (self._text(pull.words), pull.weight)
             for pull in request.pulls
@@ -54,7 +58,7 @@ class Conditions:
         ]
 
     def bed(self, spans_s: Iterable[tuple[float, float]]) -> Tensor:
-        """(W, 512): one row for each window, given in seconds."""
+        """(W, D): one row for each window, given in seconds."""
         times, spans = self._request.times_s, list(spans_s)
         rows = self._row([self._seen_in(_frames_within(times, *span)) for span in spans])
         if self._request.in_sync:
@@ -62,7 +66,7 @@ class Conditions:
         return self._nudged(rows)
 
     def _hit(self, row: Tensor, span_s: tuple[float, float]) -> Tensor:
-        """(1, 512): one row of the bed, moved towards the words of what is hit then."""
+        """(1, D): one row of the bed, moved towards the words of what is hit then."""
         first_s, stop_s = span_s
         events = [event for event in self._request.events if first_s <= float(event.time_s) < stop_s]
         words = [
@@ -74,7 +78,7 @@ class Conditions:
         return move(row.unsqueeze(0), normalize(torch.stack(texts).mean(0), dim=0), SYNC_STRENGTH)
 
     def spots(self, clusters: Sequence[Cluster]) -> Tensor:
-        """(G, 512): one row for each kind of hit, moved towards its words."""
+        """(G, D): one row for each kind of hit, moved towards its words."""
         rows = self._row(self._seen_at([cluster.strongest for cluster in clusters]))
         moved = []
         for row, cluster in zip(rows, clusters, strict=True):
@@ -106,29 +110,44 @@ class Conditions:
 
     def heard(self, rows: Tensor) -> tuple[Heard, ...]:
         """The captions nearest to ``rows``."""
-        return self._models.bank.heard(rows)
+        return self._models.bank.heard(self._models.in_clap(rows))
 
     def _starting_point(self, control: JobControl) -> Callable[[Sequence[Tensor | None]], Tensor]:
         """A function from what was seen to rows; where words alone decide, it gives them for anything."""
-        kind = self._request.condition
-        if kind == "picture":
-            self._seen = self._models.clip.encode_images(self._request.frames, control)
-            control.check()
-            return lambda seen: self._mapped(torch.stack([row for row in seen if row is not None]))
-        prior = self._models.text_prior() if kind == "clip_text_prior" else None
-        if self._prompt is None:
+        request = self._request
+        if request.condition != "picture":
+            words = self._spoken(request.prompt, request.condition)
+            return lambda seen: words.expand(len(seen), -1)
+        if request.prompt.strip():
+            self._prompt = self._text(request.prompt)
+        self._seen = self._models.clip.encode_images(request.frames, control)
+        control.check()
+        return lambda seen: self._mapped(torch.stack([row for row in seen if row is not None]))
+
+    def _spoken(self, words: str, kind: str) -> Tensor:
+        """(1, D): words as the condition. Raises BadInput, ModelMissing, ModelRefused."""
+        bundle = self._models.bundle
+        if not words.strip():
             raise BadInput("Without a picture the words decide; write in the prompt what is to be heard.")
+        if kind == "clap_text" and self._by_clip:
+            raise BadInput(
+                f"The model {bundle.title} has learnt from pictures alone and reads words through CLIP; "
+                "ask for that, or choose another model."
+            )
         if kind == "clap_text":
-            words = self._prompt.unsqueeze(0)
-        else:
-            read = self._models.clip.encode_text([self._request.prompt])
-            if prior is not None:
-                seed = seed_of(self._request.seed, "prior")
-                read = prior.map(read, seed, self._tell).float().cpu()
-            words = self._mapped(read)
-        return lambda seen: words.expand(len(seen), -1)
+            return self._text(words).unsqueeze(0)
+        return self._mapped(self._read(words, self._tell, by_prior=kind == "clip_text_prior"))
+
+    def _read(self, words: str, tell: Callable[[float], None], *, by_prior: bool) -> Tensor:
+        """(1, D): words as CLIP reads them, or as what CLIP would see where they hold."""
+        row = self._models.clip.encode_text([words])
+        if by_prior:
+            row = self._models.text_prior().map(row, seed_of(self._request.seed, "prior"), tell)
+        return row.float().cpu()
 
     def _mapped(self, clip_rows: Tensor) -> Tensor:
+        if self._by_clip:
+            return normalize(clip_rows.float().cpu(), dim=-1)
         mapper = self._models.mapper(self._request.mapper)
         self.mapper_name = mapper.name
         return mapper.map(clip_rows, seed_of(self._request.seed, "mapper"), self._tell).float().cpu()
@@ -138,14 +157,24 @@ class Conditions:
         self._control.progress("mapping", 0.99 * fraction)
 
     def _nudged(self, rows: Tensor) -> Tensor:
-        """Where the words of the prompt already are the condition, they do not push it too."""
-        if self._request.condition == "picture":
-            rows = move(rows, self._prompt, self._request.nudge)
-        return pulled(rows, self._pulls)
+        return pulled(move(rows, self._prompt, self._request.nudge), self._pulls)
+
+    def _kept_out(self) -> Tensor:
+        """(D,) what guidance leads away from; without words what the generator knows as nothing."""
+        words = self._request.negative_prompt
+        if self._by_clip and not words.strip():
+            return torch.zeros(self._models.clip.size)
+        return self._text(words)
 
     def _text(self, words: str) -> Tensor:
-        """(512,) unit; alone in its batch, because the last bits depend on what is computed with it."""
-        return self._models.clap.encode_text([words])[0]
+        """(D,) unit; alone in its batch, because the last bits depend on what is computed with it."""
+        if not self._by_clip:
+            return self._models.clap.encode_text([words])[0]
+        if words not in self._words:
+            by_prior = self._models.bundle.has(TEXT_PRIOR)
+            row = self._read(words, lambda fraction: self._control.check(), by_prior=by_prior)
+            self._words[words] = normalize(row, dim=-1)[0]
+        return self._words[words]
 
 
 def _frames_within(times_s: np.ndarray, start_s: float, stop_s: float) -> list[int]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """AudioLDM (Liu et al., ICML 2023): its UNet and its VAE, from diffusers' classes and a bundle's weights.
 
-The UNet takes one CLAP vector of length 1 per sound as its class label, and predicts noise (or velocity, as
-the bundle's schedule says). The VAE's decoder turns latents into log-mel.
+The UNet takes one CLAP vector of length 1 per sound as its class label (or CLIP's, as the bundle says), and
+predicts noise (or velocity, as its schedule says). The VAE's decoder turns latents into log-mel.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AudioLDM:
         self._decoder = MelDecoder(vae)
 
     def predict(self, rows: Tensor, timestep: Tensor, conditions: Tensor) -> Tensor:
-        """rows (R, C, L, F) float32, conditions (R, 512) unit -> predictions (R, C, L, F) float32."""
+        """rows (R, C, L, F) float32, conditions (R, D) unit -> predictions (R, C, L, F) float32."""
         found = self.unet(
             rows.to(self.dtype),
             timestep,
@@ -121,12 +121,20 @@ def load_audioldm(
     )
     config = unet.config
     if config.class_embed_type != "simple_projection" or (
-        config.projection_class_embeddings_input_dim != CONDITION_SIZE
+        config.projection_class_embeddings_input_dim != _condition_size(bundle)
     ):
         raise ModelRefused(f"The UNet of {bundle.title} is not AudioLDM's; choose another model.")
     if not config.in_channels == config.out_channels == vae.config.latent_channels:
         raise ModelRefused(f"The UNet and the VAE of {bundle.title} do not belong together; pull it again.")
     return AudioLDM(unet, vae, scheduler_config)
+
+
+def _condition_size(bundle: Bundle) -> object:
+    """Of the rows that the UNet is to expect."""
+    if bundle.condition == "clap":
+        return CONDITION_SIZE
+    said = bundle.config("clip").get("model_cfg")
+    return said.get("embed_dim") if isinstance(said, dict) else None
 
 
 def _builder(kind: Any, bundle: Bundle, part: str) -> Callable[[], Any]:

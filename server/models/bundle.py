@@ -12,6 +12,11 @@
     clap/          config.json, model.safetensors, tokenizer files      transformers ClapModel
     text_encoder/  config.json, model.safetensors                       optional: AudioLDM's own text tower
     mappers/KIND/                                                       optional: regression, generative
+    text_prior/                                                         optional: CLIP's words to its pictures
+    pictures/{unet,vae,text_encoder,tokenizer,scheduler}/               optional: diffusers StableDiffusion
+    pictures/embedder/                                                  optional: sounds to words for these
+
+A bundle makes sound, or pictures, or both; what it lacks of either is not needed for the other.
 
 Only files that ``bundle.toml`` lists are ever opened. Nothing here imports torch.
 """
@@ -20,14 +25,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...addon.wire import limits
 from ...addon.wire.errors import FootfallError, ModelMissing, ModelRefused
-from ...addon.wire.messages import MAPPERS, BundleInfo
+from ...addon.wire.messages import CONDITIONS, MAPPERS, BundleInfo
 from . import manifest, registry
 from .manifest import FileEntry, Manifest, Ticker, sha256_file
 
@@ -35,8 +40,10 @@ log = logging.getLogger(__name__)
 
 STARTER = "starter"
 STARTER_ROOT = Path(__file__).resolve().parents[1] / STARTER
-PARTS = ("unet", "vae", "vocoder", "scheduler", "clip", "clap")  # every bundle has these
+PARTS = ("unet", "vae", "vocoder", "scheduler", "clip", "clap")  # what makes sound has these
 OPTIONAL_PARTS = ("text_encoder",)
+TEXT_PRIOR = "text_prior"
+EMBEDDER = "pictures/embedder"
 CONFIGS = {
     "unet": "config.json",
     "vae": "config.json",
@@ -46,13 +53,25 @@ CONFIGS = {
     "clap": "config.json",
     "text_encoder": "config.json",
 }
+PICTURE_CONFIGS = {  # of what makes pictures; all of them are needed
+    "pictures/unet": "config.json",
+    "pictures/vae": "config.json",
+    "pictures/text_encoder": "config.json",
+    "pictures/tokenizer": "tokenizer_config.json",
+    "pictures/scheduler": "scheduler_config.json",
+}
+_NO_WEIGHTS = ("scheduler", "pictures/tokenizer", "pictures/scheduler")
+_SOUND_ONLY = ("unet", "vae", "vocoder", "scheduler")  # clip and clap may serve pictures alone
 CONFIG_BYTES = 1024 * 1024
 _STAMP = ".checked.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceId:
-    """An embedding space: the name of the model that spans it and the sha256 of that model's weights."""
+    """An embedding space: the name of the model that spans it and the sha256 of that model's weights.
+
+    Both are empty for a part that a bundle does not have.
+    """
 
     name: str
     sha256: str
@@ -63,7 +82,7 @@ class Bundle:
     """A bundle that is whole: every listed file is there with its size. ``sampling_rate`` in Hz.
 
     ``sha256`` is that of ``bundle.toml``, which holds the hash of every file, so it stands for all of them.
-    ``sampling``: as in the manifest.
+    ``sampling``, ``condition``: as in the manifest.
     """
 
     name: str
@@ -79,10 +98,30 @@ class Bundle:
     clap_space: SpaceId
     files: Mapping[str, FileEntry] = field(repr=False)
     sampling: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
+    condition: str = "clap"
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Of messages.MAKES; neither for a text prior on its own."""
+        return _makes(self.files)
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """Those of messages.CONDITIONS that its sound can be asked by."""
+        if "sound" not in self.makes:
+            return ()
+        can = {"picture", "clip_text"}
+        can |= {"clap_text"} if self.condition == "clap" else set()
+        can |= {"clip_text_prior"} if self.has(TEXT_PRIOR) else set()
+        return tuple(query for query in CONDITIONS if query in can)
 
     @property
     def mappers(self) -> tuple[str, ...]:
-        """Kinds of mapper that this bundle can use; ``bridge`` needs no file."""
+        """Kinds of mapper that this bundle can use; ``bridge`` needs no file. None where the generator takes
+        CLIP's rows as they are.
+        """
+        if "sound" not in self.makes or self.condition == "clip":
+            return ()
         return tuple(kind for kind in MAPPERS if kind == "bridge" or any(self._below(f"mappers/{kind}")))
 
     @property
@@ -93,7 +132,7 @@ class Bundle:
         return any(self._below(part))
 
     def part(self, name: str) -> Path:
-        """The folder of a part: one of PARTS, OPTIONAL_PARTS, or ``mappers/KIND``. Raises ModelMissing."""
+        """The folder of a part, as ``unet``, ``mappers/KIND`` or ``pictures/unet``. Raises ModelMissing."""
         if not self.has(name):
             raise ModelMissing(
                 f"The model {self.title} has no {name}; pull it again, or choose another model."
@@ -110,7 +149,7 @@ class Bundle:
 
     def config(self, part: str) -> dict[str, Any]:
         """The configuration of a part, hashed and read as JSON. Raises ModelMissing, ModelRefused."""
-        return self.json(f"{part}/{CONFIGS.get(part, 'config.json')}")
+        return self.json(f"{part}/{(CONFIGS | PICTURE_CONFIGS).get(part, 'config.json')}")
 
     def json(self, path: str) -> dict[str, Any]:
         """A listed JSON object of at most 1 MB. Raises ModelMissing, ModelRefused."""
@@ -136,6 +175,11 @@ class Bundle:
         path = _weights_path(part, self.files)
         self.check(path)
         return self.root / path
+
+    def weights_sha256(self, part: str) -> str:
+        """Of the part's one safetensors file, as ``bundle.toml`` says. Raises ModelMissing, ModelRefused."""
+        self.part(part)
+        return self.files[_weights_path(part, self.files)].sha256
 
     def check(self, *paths: str, tick: Ticker | None = None, again: bool = False) -> None:
         """Refuses listed files whose content is not what ``bundle.toml`` says.
@@ -182,6 +226,9 @@ class Bundle:
             commercial=self.commercial,
             mappers=self.mappers,
             size_bytes=self.size_bytes,
+            makes=self.makes,
+            queries=self.queries,
+            paints_sounds=self.has(EMBEDDER),
         )
 
     def _below(self, folder: str) -> list[str]:
@@ -195,11 +242,7 @@ def open_bundle(root: Path) -> Bundle:
     """
     root = root.expanduser().absolute()
     said, digest = manifest.read(root)
-    for part in PARTS:
-        if f"{part}/{CONFIGS[part]}" not in said.files:
-            raise ModelRefused(f"The model {said.title} lists no {part}/{CONFIGS[part]}; pull it again.")
-        if part != "scheduler":
-            _weights_path(part, said.files)
+    _check_parts(said)
     for path, entry in said.files.items():
         _check_on_disk(root, path, entry, said)
     return Bundle(
@@ -212,10 +255,11 @@ def open_bundle(root: Path) -> Bundle:
         note=said.note,
         sha256=digest,
         sampling_rate=said.sampling_rate,
-        clip_space=SpaceId(name=said.clip, sha256=said.files[_weights_path("clip", said.files)].sha256),
-        clap_space=SpaceId(name=said.clap, sha256=said.files[_weights_path("clap", said.files)].sha256),
+        clip_space=_space("clip", said.clip, said.files),
+        clap_space=_space("clap", said.clap, said.files),
         files=said.files,
         sampling=said.sampling,
+        condition=said.condition,
     )
 
 
@@ -261,6 +305,34 @@ def _how_to_get(name: str, models_dir: Path) -> str:
     if any(row.name == name for row in registry.rows()):
         return f"The model {short} is not on this machine; get it with: footfall models pull {short}"
     return f"There is no model named {short!r} in {models_dir}; see what there is with: footfall models list"
+
+
+def _makes(files: Iterable[str]) -> tuple[str, ...]:
+    sound, pictures = (
+        any(path.startswith(f"{part}/") for path in files for part in parts)
+        for parts in (_SOUND_ONLY, PICTURE_CONFIGS)
+    )
+    return (("sound",) if sound else ()) + (("pictures",) if pictures else ())
+
+
+def _check_parts(said: Manifest) -> None:
+    """Whatever a bundle makes, it has all that this needs. Raises ModelRefused."""
+    makes = _makes(said.files)
+    if not makes and f"{TEXT_PRIOR}/config.json" not in said.files:
+        makes = ("sound",)
+    needed = {part: CONFIGS[part] for part in PARTS} if "sound" in makes else {}
+    needed |= PICTURE_CONFIGS if "pictures" in makes else {}
+    for part, file in needed.items():
+        if f"{part}/{file}" not in said.files:
+            raise ModelRefused(f"The model {said.title} lists no {part}/{file}; pull it again.")
+        if part not in _NO_WEIGHTS:
+            _weights_path(part, said.files)
+
+
+def _space(part: str, name: str, files: Mapping[str, FileEntry]) -> SpaceId:
+    if not any(path.startswith(f"{part}/") for path in files):
+        return SpaceId(name="", sha256="")
+    return SpaceId(name=name, sha256=files[_weights_path(part, files)].sha256)
 
 
 def _weights_path(part: str, files: Mapping[str, FileEntry]) -> str:

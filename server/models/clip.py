@@ -33,8 +33,8 @@ _TOKENIZER = "clip/tokenizer.json"
 
 
 class ClipEncoder:
-    """Pictures and texts to CLIP's space. ``space`` names it; ``looked_at`` counts the frames really
-    computed.
+    """Pictures and texts to CLIP's space. ``space`` names it, ``size`` is of its rows; ``looked_at`` counts
+    the frames really computed.
     """
 
     def __init__(self, model: Any, tokenize: Tokenize, config: dict[str, Any]) -> None:
@@ -53,6 +53,7 @@ class ClipEncoder:
         self._std = torch.tensor(prepare["std"], device=self._resizes_on).view(1, 3, 1, 1)
         self._shots: OrderedDict[bytes, Tensor] = OrderedDict()
         self.space = SpaceId(name="", sha256="")
+        self.size = int(config["model_cfg"]["embed_dim"])
         self.looked_at = 0
 
     @classmethod

@@ -15,7 +15,7 @@ from .bundle import Bundle
 from .captions import Bank, load_bank
 from .clap import ClapEncoder
 from .clip import ClipEncoder
-from .mapper import TEXT_PRIOR, Mapper, choose, load_mapper, load_text_prior
+from .mapper import TEXT_PRIOR, Bridge, Mapper, choose, load_mapper, load_text_prior
 from .offset import measure_offset
 from .spectral_vocoder import SpectralVocoder
 from .vocoder import Vocoder, load_vocoder
@@ -62,6 +62,10 @@ class Models:
         if name not in self._mappers:
             self._mappers[name] = load_mapper(self.bundle, name, self.bank, self.device)
         return self._mappers[name]
+
+    def in_clap(self, rows: torch.Tensor) -> torch.Tensor:
+        """Conditions (W, D) as CLAP would hear them (W, 512); those of CLIP go by way of the captions."""
+        return Bridge(self.bank).map(rows, 0) if self.bundle.condition == "clip" else rows
 
     def silence(self) -> torch.Tensor:
         """(C, 1, F): a latent column of silence, on the device. Raises ModelMissing, ModelRefused."""

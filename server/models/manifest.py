@@ -23,7 +23,7 @@ from ...addon.wire.errors import ModelMissing, ModelRefused
 from ...addon.wire.messages import QUALITIES
 
 FILE = "bundle.toml"
-FORMAT = 1
+FORMAT = 2  # 1 is written as long as nothing of 2 is used
 MANIFEST_BYTES = 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -46,7 +46,8 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What ``bundle.toml`` says. ``clip`` and ``clap``: names of the two spaces; ``files``: path -> entry.
+    """What ``bundle.toml`` says. ``clip`` and ``clap``: names of the two spaces, "" without such a part;
+    ``files``: path -> entry; ``condition``: whose rows the sound generator expects, one of CONDITIONS.
 
     ``sampling``: quality -> what this model wants instead of sampling/quality.py's row, by the names there;
     ``low`` and ``high`` are the guidance interval.
@@ -59,6 +60,7 @@ class Manifest:
     sampling_rate: int
     clip: str
     clap: str
+    condition: str = "clap"
     random: bool = False
     note: str = ""
     source: str = ""
@@ -66,8 +68,10 @@ class Manifest:
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
 
+CONDITIONS = ("clap", "clip")
+
 _TEXTS = ("title", "licence", "clip", "clap", "note", "source")
-_KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", "sampling", *_TEXTS}
+_KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", "sampling", "condition", *_TEXTS}
 _SOLVERS = ("ddim", "dpm++", "unipc")
 # What [sampling.QUALITY] may say, each with its lowest and highest value. Counts are whole numbers.
 _SAMPLING: dict[str, tuple[float, float]] = {
@@ -142,9 +146,6 @@ def parse(plain: Mapping[str, Any], root: Path) -> Manifest:
     for key, text in texts.items():
         if not isinstance(text, str) or len(text) > limits.SENTENCE:
             raise refuse(key)
-    for key in ("title", "licence", "clip", "clap"):
-        if not texts[key] or len(texts[key]) > limits.NAME:
-            raise refuse(key)
     name, rate = plain.get("name"), plain.get("sampling_rate")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise refuse("name")
@@ -155,8 +156,33 @@ def parse(plain: Mapping[str, Any], root: Path) -> Manifest:
         if type(flag) is not bool:
             raise refuse(key)
     files = _files(plain.get("files"), refuse)
+    _check_names(texts, files, refuse)
     sampling = _sampling(plain.get("sampling", {}), refuse)
-    return Manifest(name=name, sampling_rate=rate, files=files, sampling=sampling, **flags, **texts)
+    condition = plain.get("condition", "clap")
+    if condition not in CONDITIONS:
+        raise refuse("condition")
+    return Manifest(
+        name=name,
+        sampling_rate=rate,
+        files=files,
+        sampling=sampling,
+        condition=condition,
+        **flags,
+        **texts,
+    )
+
+
+def _check_names(
+    texts: Mapping[str, str], files: Iterable[str], refuse: Callable[[str], ModelRefused]
+) -> None:
+    """A model has a title and a licence, and each of its spaces a name."""
+    spaces = [key for key in ("clip", "clap") if any(path.startswith(f"{key}/") for path in files)]
+    for key in ("title", "licence", *spaces):
+        if not texts[key]:
+            raise refuse(key)
+    for key in ("title", "licence", "clip", "clap"):
+        if len(texts[key]) > limits.NAME:
+            raise refuse(key)
 
 
 def _sampling(plain: Any, refuse: Callable[[str], ModelRefused]) -> dict[str, dict[str, float | int | str]]:
@@ -212,9 +238,11 @@ def files_below(root: Path, folder: str = "") -> list[str]:
 
 def write(root: Path, manifest: Manifest) -> None:
     """Writes ``bundle.toml`` in one step: it is there whole, or as it was."""
-    head = {"format": FORMAT, "name": manifest.name}
+    newer = {} if manifest.condition == "clap" else {"condition": manifest.condition}
+    head = {"format": FORMAT if newer else 1, "name": manifest.name}
     head |= {key: getattr(manifest, key) for key in ("title", "licence", "commercial", "sampling_rate")}
     head |= {key: getattr(manifest, key) for key in ("clip", "clap", "random", "note", "source")}
+    head |= newer
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]
     for quality, row in manifest.sampling.items():
         lines += ["", f"[sampling.{quality}]", *(f"{key} = {json.dumps(row[key])}" for key in sorted(row))]

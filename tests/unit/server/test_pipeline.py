@@ -433,7 +433,7 @@ def mapped(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Fol
         ({"mapper": "generative"}, "generative"),
         ({"mapper": "auto"}, "generative"),
         ({"condition": "clip_text_prior", "prompt": "rain"}, "generative"),
-        ({"condition": "clap_text", "prompt": "rain"}, "auto"),
+        ({"condition": "clap_text", "prompt": "rain"}, "none"),
     ],
     ids=lambda value: str(value),
 )

@@ -115,7 +115,7 @@ def test_damage_is_said(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("format = 1", "format = 2", "newer Footfall"),
+        ("format = 1", "format = 3", "newer Footfall"),
         ("format = 1", "", "'format'"),
         ('name = "tiny"', 'name = "../tiny"', "'name'"),
         ("commercial = true", 'commercial = "yes"', "'commercial'"),
