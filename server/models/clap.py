@@ -101,6 +101,11 @@ class ClapEncoder:
                 rows.append(_unit(embedding(self._model.get_audio_features(input_features=features))).cpu())
         return torch.cat(rows).clone()
 
+    @property
+    def audio_tower(self) -> Any:
+        """transformers' ClapAudioEncoder, which takes what ``features`` makes."""
+        return self._model.audio_model.audio_encoder
+
     def features(self, waves: Tensor, rate_hz: int) -> Tensor:
         """(N, samples) to the model's (N, 1, 1001, 64) log-mel in decibels, in its dtype."""
         return log_mel(fit(resample(waves, rate_hz, RATE_HZ))).to(self._dtype)
