@@ -77,6 +77,18 @@ def _picture_vae() -> ModuleType:
     return picture_vae
 
 
+def _prior() -> ModuleType:
+    from ..server.train import prior
+
+    return prior
+
+
+def _audiotoken() -> ModuleType:
+    from ..server.train import audiotoken
+
+    return audiotoken
+
+
 # Each module has task(work, settings), DEFAULT_STEPS and NEEDS; the mapper's has add_arguments(parser) too.
 PARTS: dict[str, Callable[[], ModuleType]] = {
     "clip": _clip,
@@ -85,8 +97,10 @@ PARTS: dict[str, Callable[[], ModuleType]] = {
     "vocoder": _vocoder,
     "audioldm": _audioldm,
     "mapper": _mapper,
+    "prior": _prior,
     "judge": _judge,
     "picture-vae": _picture_vae,
+    "audiotoken": _audiotoken,
 }
 HELP = {
     WORLD: "build the synthetic world: sounds, pictures, words and hit times",
@@ -96,8 +110,10 @@ HELP = {
     "vocoder": "train what makes waves of spectra",
     "audioldm": "train the diffusion network",
     "mapper": "train the V2A-Mapper, from pictures to sounds",
+    "prior": "train the prior, from words to pictures",
     "judge": "train the classifier that judges sounds",
     "picture-vae": "train what packs pictures into latents",
+    "audiotoken": "train what makes words for the painter out of sounds",
     STARTER: "all of it, one after the other, and seal the starter bundle",
     CARD: "write the starter's card, from its logs and the report of footfall eval",
 }

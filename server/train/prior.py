@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The prior from words to pictures, both in CLIP's space: the diffusion prior that CLIPSonic asks when a
+sound is wanted from words alone (Dong et al. 2023, arXiv:2306.09635), after Ramesh et al. 2022.
+
+It learns from the train shots that have pictures: one caption of a shot is the condition, one of its frames
+the target, drawn anew each time. No sound takes part. The network is the lean class of the generative mapper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ...addon.wire.errors import BadInput
+from ..models.bundle import SpaceId
+from ..models.prior import GenerativePrior
+from . import features
+from .loop import Batch, Player
+from .mapper import Recipe, build, prior_loss, trainable, write_mapper
+from .settings import Settings
+from .world_pairs import TRAIN, grouped, space_of
+
+NAME = "prior"
+DEFAULT_STEPS = 3000
+NEEDS = ("world", "clip", "clap")
+RECIPE = Recipe(
+    network={"layers": 4, "heads": 4, "head_size": 32},
+    rate=1e-3,
+    weight_decay=1e-2,
+    ema=0.999,
+    warmup=100,
+    batch=64,
+    drop=0.1,
+    dropout=0.05,
+    noise=0.2,
+    steps=16,
+)
+_TINY = {"layers": 1, "heads": 2, "head_size": 8}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Captioned:
+    """Pictures and what is said of them, as CLIP's rows.
+
+    pictures: (S, F, C) unit rows of the frames of S shots; texts: (U, C) unit rows of all captions;
+    ``captions[i]``: which of them are shot ``i``'s; ``families[i]``: what it shows.
+    """
+
+    pictures: Tensor
+    texts: Tensor
+    captions: tuple[tuple[int, ...], ...]
+    families: tuple[str, ...]
+    space: SpaceId
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+class PriorTask:
+    """The prior's training, as ``loop.train`` takes it."""
+
+    name = NAME
+
+    def __init__(self, data: Captioned, chosen: Recipe = RECIPE, *, seed: int = 0) -> None:
+        """Raises BadInput when no shot has both a picture and words."""
+        if not len(data):
+            raise BadInput("No shot has pictures and words; make some with: footfall train world")
+        self.data, self.recipe, self._seed = data, chosen, seed
+        size = data.pictures.shape[-1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build("generative", chosen.network, (size, size), chosen.dropout)
+        assert isinstance(network, GenerativePrior)
+        self.network = network
+        self.players = (
+            Player(
+                name=NAME,
+                module=network,
+                loss=self.loss,
+                rate=chosen.rate,
+                betas=chosen.betas,
+                weight_decay=chosen.weight_decay,
+                ema=chosen.ema,
+                warmup=chosen.warmup,
+                clip=chosen.clip,
+            ),
+        )
+
+    def config(self) -> dict[str, Any]:
+        """What a checkpoint must agree with."""
+        said = asdict(self.recipe)
+        return {
+            "seed": self._seed,
+            "recipe": said | {"network": dict(self.recipe.network), "betas": list(self.recipe.betas)},
+            "shots": len(self.data),
+            "captions": len(self.data.texts),
+            "clip": asdict(self.data.space),
+        }
+
+    def batch(self, step: int) -> Batch:
+        """``words`` (B, C) rows of captions with noise, ``picture`` (B, C) unit rows of a frame of the same
+        shots; by seed and step alone.
+        """
+        draw = np.random.default_rng((self._seed, step))
+        shots = draw.integers(len(self.data), size=self.recipe.batch)
+        frames = draw.integers(self.data.pictures.shape[1], size=self.recipe.batch)
+        words = self.data.texts[[int(draw.choice(self.data.captions[shot])) for shot in shots]]
+        noise = torch.from_numpy(draw.standard_normal(words.shape, np.float32))
+        words = words + self.recipe.noise / words.shape[1] ** 0.5 * noise
+        return {"words": words, "picture": self.data.pictures[shots, frames]}
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The generative mapper's, from another condition to another target."""
+        rows = {"clip": batch["words"], "clap": batch["picture"]}
+        return prior_loss(self.network, rows, generator, self.recipe.drop)
+
+    def write_part(self, folder: Path) -> None:
+        """``text_prior`` as the bundle lays it out. Raises SaveError."""
+        size = self.data.pictures.shape[-1]
+        config = {
+            "clip": asdict(self.data.space),
+            "network": dict(self.recipe.network) | {"clip_size": size, "size": size},
+            "steps": self.recipe.steps,
+            "trained": {
+                "shots": len(self.data),
+                "captions": len(self.data.texts),
+                "parameters": trainable(self.network),
+            },
+        }
+        write_mapper(folder, config, self.network)
+
+
+def task(work: Path, settings: Settings) -> PriorTask:
+    """Raises BadInput when no shot has pictures, ModelMissing when CLIP or CLAP is not trained yet."""
+    chosen = replace(RECIPE, network=_TINY, batch=8, ema=0.9, steps=4, warmup=2) if settings.tiny else RECIPE
+    return PriorTask(captioned(work, TRAIN), chosen, seed=settings.seed)
+
+
+def captioned(work: Path, split: str) -> Captioned:
+    """The shots of a split that have pictures. Makes the features first, if missing or stale.
+
+    Raises BadInput, ModelMissing.
+    """
+    features.make(work, (split,), ("clip", "clap"))  # CLAP's say which captions a shot has
+    found = features.load(work, split, ("clip", "clap"))
+    seen, numbers = grouped(found.pictures, found.start)
+    said = [found.captions[number] for number in numbers]
+    used = sorted({place for places in said for place in places})
+    order = {place: number for number, place in enumerate(used)}
+    texts = features.clip_texts(work, [found.words[place] for place in used])
+    return Captioned(
+        pictures=normalize(seen.float(), dim=-1),
+        texts=normalize(texts, dim=-1),
+        captions=tuple(tuple(order[place] for place in places) for places in said),
+        families=tuple(found.families[number] for number in numbers),
+        space=space_of(work, "clip"),
+    )
