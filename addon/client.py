@@ -30,7 +30,7 @@ from .supervisor import LOG_NAME, Patience, Process
 from .wire.errors import FootfallError, WorkerError
 from .wire.handshake import WorkerAddress, WorkerSettings
 from .wire.liveness import KILL_AFTER_S, STEP_DEADLINE_S
-from .wire.messages import Cancel, CancelReply, FoleyRequest
+from .wire.messages import Cancel, CancelReply, Request
 from .worker_process import WorkerLaunch, WorkerProcess, tail
 
 __all__ = ["Delivered", "JobClient", "Patience", "Report", "WorkerLaunch", "WorkerStatus"]
@@ -84,15 +84,15 @@ class JobClient:
         self._finalizer = weakref.finalize(self, self._io.close, 3.0)
         self._finalizer.atexit = False
 
-    def submit(self, job_id: str, request: FoleyRequest) -> None:
-        """Queue a job; the first one starts the worker. It ends with one Result, Delivered or Failed.
+    def submit(self, job_id: str, request: Request) -> None:
+        """Queue a job; the first one starts the worker. It ends with a result, Delivered or Failed.
 
         job_id: 32 hexadecimal digits, else Malformed. The arrays of ``request`` are sent from where they lie,
         so they must not be changed afterwards. Raises WorkerError after ``close``.
         """
         Cancel(job_id=job_id)  # checks its form, here and not on the other thread
-        if not isinstance(request, FoleyRequest):
-            raise TypeError(f"a FoleyRequest is needed, not {type(request).__name__}")
+        if not isinstance(request, Request):
+            raise TypeError(f"a request is needed, not {type(request).__name__}")
         self._io.command("submit", job_id, request)
 
     def cancel(self, job_id: str) -> None:

@@ -4,7 +4,7 @@
 One job is with the worker at a time; the others wait here, where they survive its death unblamed and can be
 cancelled at once. Messages may get lost when a connection breaks: whatever is not acknowledged by the time a
 later ping is answered is sent again, and the worker runs a job once however often it arrives. A job ends with
-exactly one of Result, Delivered and Failed.
+exactly one of Result, PictureResult, Delivered and Failed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from .wire.messages import (
     Cancel,
     CancelReply,
     Failed,
-    FoleyRequest,
+    Made,
     Message,
+    PictureRequest,
     Pong,
     Progress,
     Received,
-    Result,
+    Request,
     Submit,
+    SubmitPicture,
 )
 from .wire.texts import scrub
 
@@ -40,7 +42,7 @@ WAITING_JOBS = 256
 REMEMBERED = 1_000  # ended job ids
 IDLE_PONGS = 2  # an idle worker that says so twice has lost the job, or we its result
 
-Deliver = Callable[[str, Result], object | None]
+Deliver = Callable[[str, Made], object | None]
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +51,7 @@ class _Flight:
     """The job that the worker has."""
 
     job_id: str
-    request: FoleyRequest
+    request: Request
     watch: StepDeadline
     sent_at_ping: int
     accepted: bool = False
@@ -77,7 +79,7 @@ class Dispatcher:
         self._deliver = deliver
         self._may_send = may_send
         self._deadlines = {"deadline_s": step_deadline_s, "kill_after_s": kill_after_s}
-        self._waiting: dict[str, FoleyRequest] = {}
+        self._waiting: dict[str, Request] = {}
         self._flight: _Flight | None = None
         self._ended: dict[str, str] = {}  # job id -> "done" or the code of its failure
         self._told: set[str] = set()  # jobs of which this run of the worker knows; it answers each id once
@@ -90,12 +92,12 @@ class Dispatcher:
 
     # What the owner asks -------------------------------------------------------------------------------
 
-    def submit(self, job_id: str, request: FoleyRequest) -> None:
+    def submit(self, job_id: str, request: Request) -> None:
         """Take the job in, or report why not. A job that is here already is taken once."""
         if job_id in self._waiting or (self._flight and self._flight.job_id == job_id):
             return
         if self._ended.get(job_id) == "done":
-            self._fail(job_id, "bad_input", "This job has its sound already; start a new one.")
+            self._fail(job_id, "bad_input", "This job is done already; start a new one.")
         elif job_id in self._told:
             self._fail(job_id, "bad_input", "This job has ended already; start a new one.")
         elif self._budget.spent(request):
@@ -187,7 +189,7 @@ class Dispatcher:
         """Take in one message of the running worker."""
         if isinstance(message, Pong):
             self._pong(message, now)
-        elif isinstance(message, Result):
+        elif isinstance(message, Made):
             self._result(message)
         elif isinstance(message, Accepted | Progress | Failed | CancelReply):
             flight = self._flight
@@ -228,7 +230,7 @@ class Dispatcher:
             if flight.cancel_at is None:
                 self._report(message)
 
-    def _result(self, message: Result) -> None:
+    def _result(self, message: Made) -> None:
         flight = self._flight
         if flight is None or flight.job_id != message.job_id:
             self.outbox.append(Received(job_id=message.job_id))  # we have it, or nobody wants it
@@ -245,7 +247,7 @@ class Dispatcher:
                 self._hand_over(flight, message)
         self.outbox.append(Received(job_id=message.job_id))
 
-    def _hand_over(self, flight: _Flight, message: Result) -> None:
+    def _hand_over(self, flight: _Flight, message: Made) -> None:
         if flight.cancel_at is not None:  # the result was faster than the wish
             self._reply(flight.job_id, "not_running")
         if not flight.accepted:
@@ -261,7 +263,9 @@ class Dispatcher:
         except FootfallError as error:
             problem = error
         except OSError as error:
-            problem = FootfallError("The sound could not be saved; choose another output folder.", str(error))
+            problem = FootfallError(
+                "The result could not be saved; choose another output folder.", str(error)
+            )
         self._report(Delivered(job_id=message.job_id, result=message, stored=stored, problem=problem))
 
     def _failed(self, flight: _Flight, message: Failed) -> None:
@@ -336,7 +340,11 @@ class Dispatcher:
     def _send(self, flight: _Flight) -> None:
         flight.sent_at_ping, flight.idle_pongs = self.pings, 0
         self._told.add(flight.job_id)
-        self.outbox.append(Submit(job_id=flight.job_id, request=flight.request))
+        request = flight.request
+        if isinstance(request, PictureRequest):
+            self.outbox.append(SubmitPicture(job_id=flight.job_id, request=request))
+        else:
+            self.outbox.append(Submit(job_id=flight.job_id, request=request))
 
     def _send_cancel(self, flight: _Flight) -> None:
         flight.cancel_at_ping = self.pings

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from .reports import Delivered, Report, WorkerStatus
 from .wire.errors import Malformed
 from .wire.fields import pack_fields
-from .wire.messages import Accepted, CancelReply, Failed, FoleyRequest, Progress, Result
+from .wire.messages import Accepted, CancelReply, Failed, Made, Progress, Request
 
 QUEUED, CAPTURING, SENT, RUNNING, CANCELLING = "queued", "capturing", "sent", "running", "cancelling"
 DONE, FAILED, CANCELLED, PLACED, NOT_PLACED = "done", "failed", "cancelled", "placed", "not_placed"
@@ -88,7 +88,7 @@ class Job:
     sentence: str = ""
     detail: str = ""
     stored: object | None = None
-    result: Result | None = None
+    result: Made | None = None
     ended: float | None = None
     left: TimeLeft = field(default_factory=TimeLeft)
 
@@ -186,13 +186,13 @@ class JobTable:
             return None
         if isinstance(event, Failed):
             return self.fail(event.job_id, now, event.code, event.sentence, event.detail)
-        if isinstance(event, Result | Delivered):
+        if isinstance(event, Made | Delivered):
             return self._finish(job, event, now)
         if isinstance(event, CancelReply):
             return self._cancel_reply(job, event, now)
         return self._advance(job, event, now)
 
-    def _finish(self, job: Job, event: Result | Delivered, now: float) -> Job:
+    def _finish(self, job: Job, event: Made | Delivered, now: float) -> Job:
         if job.state in (QUEUED, CAPTURING):
             self.move(job.job_id, SENT, now)
         self.move(job.job_id, DONE, now)
@@ -240,7 +240,7 @@ class RetryBudget:
     remembered: int = 1_000
     _kills: dict[bytes, int] = field(default_factory=dict)
 
-    def blame(self, request: FoleyRequest) -> int:
+    def blame(self, request: Request) -> int:
         """Count one more ended worker against ``request``; the new count."""
         name = _digest(request)
         kills = self._kills.pop(name, 0) + 1
@@ -249,7 +249,7 @@ class RetryBudget:
             del self._kills[next(iter(self._kills))]
         return kills
 
-    def spent(self, request: FoleyRequest) -> bool:
+    def spent(self, request: Request) -> bool:
         """True once it must not be sent again. Costs nothing as long as nobody is to blame."""
         return bool(self._kills) and self._kills.get(_digest(request), 0) >= self.most
 
@@ -258,7 +258,7 @@ class RetryBudget:
         self._kills.clear()
 
 
-def _digest(request: FoleyRequest) -> bytes:
+def _digest(request: Request) -> bytes:
     buffers: list[memoryview] = []
     plain = pack_fields(request, buffers)
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())

@@ -13,7 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .wire.errors import FootfallError
-from .wire.messages import Accepted, BundleInfo, CancelReply, Failed, Progress, Result
+from .wire.messages import (
+    Accepted,
+    BundleInfo,
+    CancelReply,
+    Failed,
+    Made,
+    PictureResult,
+    Progress,
+    Result,
+)
 
 OFF, STARTING, READY, LOADING, BUSY, RESTARTING, FAILED = (
     "off",
@@ -56,17 +65,19 @@ class Delivered:
     """
 
     job_id: str
-    result: Result
+    result: Made
     stored: object | None = None
     problem: FootfallError | None = None
 
 
-Report = Accepted | Progress | Result | Delivered | Failed | CancelReply | WorkerStatus
-_ENDS = (Result, Delivered, Failed)
+Report = Accepted | Progress | Made | Delivered | Failed | CancelReply | WorkerStatus
+_ENDS = (Result, PictureResult, Delivered, Failed)
 
 
-def sound_bytes(result: Result) -> int:
-    """Memory that the waveforms of ``result`` hold."""
+def result_bytes(result: Made) -> int:
+    """Memory that the waveforms or pixels of ``result`` hold."""
+    if isinstance(result, PictureResult):
+        return sum(picture.pixels.nbytes for picture in result.pictures)
     return sum(clip.waveform.nbytes for clip in result.clips)
 
 
@@ -134,15 +145,15 @@ class EventQueue:
 
     @property
     def bytes_waiting(self) -> int:
-        """Memory held by the sound of results that nobody has taken yet."""
+        """Memory held by results that nobody has taken yet."""
         with self._changed:
             return self._bytes
 
 
 def _weight(event: Report) -> int:
     if isinstance(event, Delivered):
-        return sound_bytes(event.result)
-    return sound_bytes(event) if isinstance(event, Result) else 0
+        return result_bytes(event.result)
+    return result_bytes(event) if isinstance(event, Made) else 0
 
 
 def _same_state(waiting: Report, event: WorkerStatus) -> bool:

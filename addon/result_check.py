@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Is a result what was asked for? A worker is believed about nothing that can be checked.
 
-That the samples are finite float32 within full scale was checked when the message was read.
+That samples are finite float32 within full scale, and what pictures are made of, was checked when the
+message was read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import Counter
 from fractions import Fraction
 
 from .wire.errors import Malformed
-from .wire.messages import Clip, FoleyRequest, Result
+from .wire.messages import Clip, FoleyRequest, Made, PictureRequest, PictureResult, Request, Result
 
 FRAME_S = Fraction(
     1, 60
@@ -18,8 +19,30 @@ FRAME_S = Fraction(
 SPOT_S = Fraction(20)  # a single sound may ring on after the shot, but not for ever
 
 
-def check_result(request: FoleyRequest, result: Result) -> None:
+def check_result(request: Request, result: Made) -> None:
     """Raises Malformed when ``result`` cannot be the answer to ``request``."""
+    if isinstance(request, FoleyRequest) and isinstance(result, Result):
+        _check_sound(request, result)
+    elif isinstance(request, PictureRequest) and isinstance(result, PictureResult):
+        _check_pictures(request, result)
+    else:
+        raise Malformed(
+            "The worker answered something else than was asked; it was not used. Try again.",
+            f"{type(result).__name__} for a {type(request).__name__}",
+        )
+
+
+def _check_pictures(request: PictureRequest, result: PictureResult) -> None:
+    wanted = [(span, take) for span in range(len(request.starts_s)) for take in range(request.takes)]
+    found = [(picture.span, picture.take) for picture in result.pictures]
+    if found != wanted:
+        raise Malformed(
+            "The worker sent other pictures than were asked for; they were not used. Try again.",
+            f"{len(wanted)} were asked for, arrived: {found[:50]}",
+        )
+
+
+def _check_sound(request: FoleyRequest, result: Result) -> None:
     for clip in result.clips:
         _check_clip(request, clip)
     beds = Counter(clip.take for clip in result.clips if clip.layer == "bed")

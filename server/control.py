@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from ..addon.wire.messages import BundleInfo, Clip, Event, FoleyRequest, Heard, Provenance
+from ..addon.wire.messages import (
+    BundleInfo,
+    Clip,
+    Event,
+    FoleyRequest,
+    Heard,
+    Picture,
+    PictureRequest,
+    Provenance,
+)
 
 
 class JobControl(Protocol):
@@ -46,10 +55,21 @@ class Rendering:
     cuts: tuple[Fraction, ...] = ()
 
 
-class Pipeline(Protocol):
-    """Frames in, sound out. One call at a time, from one thread, the one that made it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Painting:
+    """What a pipeline painted of a sound; the engine adds the job's id and sends it."""
 
-    Exception: ``memory`` is also asked from within ``run``, while that reports progress, on the same thread.
+    pictures: tuple[Picture, ...]
+    provenance: Provenance
+    warnings: tuple[str, ...] = ()
+
+
+class Pipeline(Protocol):
+    """Frames in, sound out; or a sound in, pictures out. One call at a time, from one thread, the one that
+    made it.
+
+    Exception: ``memory`` is also asked from within ``run`` and ``paint``, while those report progress, on the
+    same thread.
     """
 
     def device(self) -> str:
@@ -60,6 +80,9 @@ class Pipeline(Protocol):
 
     def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
         """Raises Cancelled, BadInput, ModelError or OutOfMemory, and then leaves no state."""
+
+    def paint(self, request: PictureRequest, control: JobControl) -> Painting:
+        """As ``run``."""
 
     def release(self) -> None:
         """Give the weights and all device memory back; the next run loads again."""

@@ -15,10 +15,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..addon.wire.errors import Cancelled, FootfallError, LimitExceeded
-from ..addon.wire.messages import BundleInfo, Failed, FoleyRequest, Message, Progress, Result
+from ..addon.wire.messages import (
+    BundleInfo,
+    Failed,
+    FoleyRequest,
+    Made,
+    Message,
+    PictureRequest,
+    PictureResult,
+    Progress,
+    Request,
+    Result,
+)
 from . import threads
 from .control import Pipeline
-from .outcome import check_rendering, failure
+from .outcome import check_painting, check_rendering, failure
 from .progress import Overall
 
 QUEUE_JOBS = 32
@@ -89,14 +100,14 @@ class Control:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     job_id: str
-    request: FoleyRequest
+    request: Request
     control: Control
 
 
 class Engine:
     """Runs jobs in the order they came. Public methods are for any thread and never wait for the model.
 
-    post: takes Progress, Result and Failed; called on the engine's thread, or on the caller's for a queued
+    post: takes Progress, results and Failed; called on the engine's thread, or on the caller's for a queued
     job that is cancelled. notify: called whenever ``description`` or ``fatal`` changes. idle_s: the
     pipeline's memory is released after that long without a job, 0: never.
     """
@@ -138,7 +149,7 @@ class Engine:
         """Start the thread, which makes the pipeline first; jobs may be submitted at once."""
         self._thread.start()
 
-    def submit(self, job_id: str, request: FoleyRequest) -> None:
+    def submit(self, job_id: str, request: Request) -> None:
         """Queue a job. Raises LimitExceeded when too many, or too large ones, are waiting."""
         job = _Job(
             job_id=job_id,
@@ -148,7 +159,7 @@ class Engine:
                 post=self._post,
                 alive=self._alive,
                 clock=self._clock,
-                only_looks=request.only_looks,
+                only_looks=isinstance(request, FoleyRequest) and request.only_looks,
             ),
         )
         with self._work:
@@ -157,7 +168,7 @@ class Engine:
             if full or (self._queue and waiting + _bytes(request) > self._queue_bytes):
                 raise LimitExceeded(
                     "Too many jobs are waiting for the worker; wait until one is done, then try again.",
-                    f"{len(self._queue)} jobs, {waiting} bytes of pictures",
+                    f"{len(self._queue)} jobs, {waiting} bytes of pictures and sounds",
                 )
             self._queue.append(job)
             self._work.notify_all()
@@ -281,20 +292,12 @@ class Engine:
             self._description = found
         self._notify()
 
-    def _run(self, pipeline: Pipeline, job: _Job) -> Result | Failed:
-        _log.info("Job %s: %d frames, %.3f s", job.job_id, len(job.request.frames), job.request.duration_s)
+    def _run(self, pipeline: Pipeline, job: _Job) -> Made | Failed:
         try:
             job.control.check()
-            rendering = check_rendering(pipeline.run(job.request, job.control), job.request)
-            return Result(
-                job_id=job.job_id,
-                clips=rendering.clips,
-                provenance=rendering.provenance,
-                heard=rendering.heard,
-                warnings=rendering.warnings,
-                events=rendering.events,
-                cuts=rendering.cuts,
-            )
+            if isinstance(job.request, PictureRequest):
+                return self._paint(pipeline, job, job.request)
+            return self._sound(pipeline, job, job.request)
         except Cancelled as error:
             return failure(job.job_id, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001
@@ -302,7 +305,30 @@ class Engine:
             _log.exception("Job %s failed", job.job_id)
             return failure(job.job_id, error)
 
-    def _finish(self, job: _Job, ending: Result | Failed) -> None:
+    def _sound(self, pipeline: Pipeline, job: _Job, request: FoleyRequest) -> Result:
+        _log.info("Job %s: %d frames, %.3f s", job.job_id, len(request.frames), request.duration_s)
+        rendering = check_rendering(pipeline.run(request, job.control), request)
+        return Result(
+            job_id=job.job_id,
+            clips=rendering.clips,
+            provenance=rendering.provenance,
+            heard=rendering.heard,
+            warnings=rendering.warnings,
+            events=rendering.events,
+            cuts=rendering.cuts,
+        )
+
+    def _paint(self, pipeline: Pipeline, job: _Job, request: PictureRequest) -> PictureResult:
+        _log.info("Job %s: %d pictures", job.job_id, len(request.starts_s) * request.takes)
+        painting = check_painting(pipeline.paint(request, job.control), request)
+        return PictureResult(
+            job_id=job.job_id,
+            pictures=painting.pictures,
+            provenance=painting.provenance,
+            warnings=painting.warnings,
+        )
+
+    def _finish(self, job: _Job, ending: Made | Failed) -> None:
         # Out here the exception and its frames are gone, and with them the tensors that they held.
         pipeline = self._pipeline
         with self._work:
@@ -334,6 +360,8 @@ class Engine:
             self._measured_at = self._clock()
 
 
-def _bytes(request: FoleyRequest) -> int:
-    """What a waiting request holds in memory, its pictures."""
+def _bytes(request: Request) -> int:
+    """What a waiting request holds in memory, its pictures or its sound."""
+    if isinstance(request, PictureRequest):
+        return request.waveform.nbytes
     return request.frames.nbytes + (0 if request.motion is None else request.motion.nbytes)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from ..addon.wire.messages import Failed, Message, Progress, Result
+from ..addon.wire.messages import Failed, Made, Message, PictureResult, Progress, Result
 
 KEPT = 64
 KEPT_BYTES = 512 * 1024 * 1024
 REMEMBERED = 4096
 
-Ending = Result | Failed
+Ending = Made | Failed
 
 
 class Outbox:
@@ -59,7 +59,7 @@ class Endings:
 
     @property
     def nbytes(self) -> int:
-        """Of all sound that is kept."""
+        """Of all sounds and pictures that are kept."""
         return self._bytes
 
     def keep(self, ending: Ending) -> None:
@@ -98,4 +98,8 @@ class Endings:
 
 
 def _nbytes(ending: Ending) -> int:
-    return sum(clip.waveform.nbytes for clip in ending.clips) if isinstance(ending, Result) else 0
+    if isinstance(ending, Result):
+        return sum(clip.waveform.nbytes for clip in ending.clips)
+    if isinstance(ending, PictureResult):
+        return sum(picture.pixels.nbytes for picture in ending.pictures)
+    return 0

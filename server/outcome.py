@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a job ends: a rendering that was checked, or a failure in words. Pure; torch is never imported."""
+"""How a job ends: with what was made, checked, or a failure in words. Pure; torch is never imported."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import numpy as np
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput, FootfallError, ModelError, WireError
 from ..addon.wire.fields import check
-from ..addon.wire.messages import Clip, Failed, FoleyRequest
+from ..addon.wire.messages import Clip, Failed, FoleyRequest, PictureRequest
 from ..addon.wire.texts import scrub
-from .control import Rendering
+from .control import Painting, Rendering
 
 OUT_OF_MEMORY = (
     "There is not enough memory for this job: shorten the range, ask for fewer takes or a lower quality, "
     "or close other programs that use the graphics card, then try again."
 )
 UNFORESEEN = (
-    "The worker could not make this sound because of an error in Footfall; copy the details and report them. "
+    "The worker could not do this because of an error in Footfall; copy the details and report them. "
     "The next job is not affected."
 )
+_UNUSABLE_PICTURE = "The model painted what cannot be used ({}); try another seed, quality or model."
 _UNUSABLE = "The model made a sound that cannot be used ({}); try another seed, quality or model."
 
 # How torch, its allocators and CUDA's libraries word it. They raise RuntimeError, or a class that we cannot
@@ -50,6 +51,25 @@ def check_rendering(rendering: object, request: FoleyRequest) -> Rendering:
         if beds != list(_takes(request)):
             raise ModelError(_UNUSABLE.format("a take is missing"), f"takes {beds} of {request.takes}")
     return rendering
+
+
+def check_painting(painting: object, request: PictureRequest) -> Painting:
+    """``painting`` if it is what ``request`` asked for. Raises ModelError or BadInput."""
+    if not isinstance(painting, Painting):
+        raise ModelError(_UNUSABLE_PICTURE.format("nothing"), f"paint() returned {type(painting).__name__}")
+    wanted = [(span, take) for span in range(len(request.starts_s)) for take in range(request.takes)]
+    found = [(picture.span, picture.take) for picture in painting.pictures]
+    if found != wanted:
+        raise ModelError(_UNUSABLE_PICTURE.format("a picture is missing"), f"{found[:50]} of {len(wanted)}")
+    for picture in painting.pictures:
+        try:
+            check(picture)
+        except WireError as error:
+            raise ModelError(_UNUSABLE_PICTURE.format("no picture"), str(error)) from error
+    total = sum(picture.pixels.nbytes for picture in painting.pictures)
+    if total > limits.FRAME_BYTES:
+        raise BadInput("These pictures are too many to be sent at once; ask for fewer.", f"{total} bytes")
+    return painting
 
 
 def _takes(request: FoleyRequest) -> range:

@@ -18,16 +18,17 @@ from ..addon.wire.messages import (
     Cancel,
     CancelReply,
     Failed,
-    FoleyRequest,
     Hello,
+    Made,
     Message,
     Ping,
     Pong,
     Ready,
     Received,
-    Result,
+    Request,
     Shutdown,
     Submit,
+    SubmitPicture,
 )
 from ..addon.wire.version import check_version
 from .engine import Description
@@ -43,7 +44,7 @@ _log = logging.getLogger(__name__)
 class Jobs(Protocol):
     """What the session needs of the engine."""
 
-    def submit(self, job_id: str, request: FoleyRequest) -> None: ...
+    def submit(self, job_id: str, request: Request) -> None: ...
     def has(self, job_id: str) -> bool: ...
     def cancel(self, job_id: str) -> bool: ...
     def describe(self) -> None: ...
@@ -94,7 +95,7 @@ class Session:
         match message:
             case Hello():
                 self._hello(message)
-            case Submit():
+            case Submit() | SubmitPicture():
                 self._submit(message)
             case Cancel():
                 self.outbox.put(CancelReply(job_id=message.job_id, outcome=self._cancel(message.job_id)))
@@ -125,7 +126,7 @@ class Session:
         for message in self._posts():
             if getattr(message, "job_id", "") not in self._asked:
                 continue  # of somebody who has left
-            if isinstance(message, Result | Failed):
+            if isinstance(message, Made | Failed):
                 self._endings.keep(message)
             self.outbox.put(message)
 
@@ -170,7 +171,7 @@ class Session:
         self._jobs.describe()
         self.reconnected()
 
-    def _submit(self, submit: Submit) -> None:
+    def _submit(self, submit: Submit | SubmitPicture) -> None:
         job_id = submit.job_id
         running = self._jobs.has(job_id)
         self.catch_up()  # it may have ended since
@@ -179,7 +180,7 @@ class Session:
             if not self._greeted:
                 raise self._mismatch
             if self._endings.was_received(job_id):
-                raise WireError("This sound was delivered before; generate it again as a new job.")
+                raise WireError("This job was delivered before; ask for it again as a new one.")
             self._asked.add(job_id)
             if not running and ending is None:
                 self._jobs.submit(job_id, submit.request)

@@ -284,7 +284,7 @@ class Session:
         job = self.table.apply(event, self.clock())
         if job is not None and isinstance(event, Delivered):
             work = self.works[job.job_id]
-            work.heard, work.request = event.result.heard, None
+            work.heard, work.request = getattr(event.result, "heard", ()), None  # pictures hear nothing
             work.took_s = self.clock() - work.started
             work.notes = [texts.clean(note) for note in event.result.warnings]
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from footfall.addon.client import JobClient, WorkerLaunch
 from footfall.addon.reports import Delivered, WorkerStatus
 from footfall.addon.wire.handshake import WorkerSettings
-from footfall.addon.wire.messages import Accepted, CancelReply, Failed, FoleyRequest, Progress, Result
+from footfall.addon.wire.messages import Accepted, CancelReply, Failed, Made, Progress, Request, Result
 from footfall.tests.fakes.peer import FAKE_WORKER, new_job, request
 
 DEADLINE_S = 30.0  # generous: reached only when something is broken
@@ -53,7 +53,7 @@ class ClientRig:
     def __exit__(self, *_: object) -> None:
         self.client.close()
 
-    def submit(self, wanted: FoleyRequest | str = "", job_id: str | None = None) -> str:
+    def submit(self, wanted: Request | str = "", job_id: str | None = None) -> str:
         job_id = job_id or new_job()
         self.client.submit(job_id, request(wanted) if isinstance(wanted, str) else wanted)
         return job_id
@@ -86,10 +86,10 @@ class ClientRig:
 
     def ending(self, job_id: str, timeout_s: float = DEADLINE_S) -> Any:
         """How that job ended."""
-        ends = (Result, Delivered, Failed)
+        ends = (*Made.__args__, Delivered, Failed)
         return self.until(lambda: self.of(ends, job_id) and self.of(ends, job_id)[0], timeout_s)
 
-    def run(self, wanted: FoleyRequest | str = "", timeout_s: float = DEADLINE_S) -> Any:
+    def run(self, wanted: Request | str = "", timeout_s: float = DEADLINE_S) -> Any:
         return self.ending(self.submit(wanted), timeout_s)
 
     def accepted(self, job_id: str) -> None:

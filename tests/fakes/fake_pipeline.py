@@ -5,8 +5,11 @@ The sound: quiet noise from a generator seeded by a hash of the whole request, a
 sample of each frame whose mean brightness jumps, and of each event (in the bed, or as a spot of its own where
 the request has that layer). So tests can measure sync, and see that nothing but the request made the sound.
 
-A prompt is ``NAME [ARGUMENTS] [in PLACE]``; PLACE is a phase of a job, ``sampling-last`` or, left out, the
-first step of sampling. NAME is a key of MISBEHAVIOURS (argument: seconds, or the exit code), or one of:
+The pictures: a flat colour from a hash of the request's part of the sound, so that tests can tell them apart.
+
+A prompt (of a picture: its words) is ``NAME [ARGUMENTS] [in PLACE]``; PLACE is a phase of a job,
+``sampling-last`` or, left out, the first step of sampling. NAME is a key of MISBEHAVIOURS (argument: seconds,
+or the exit code), or one of:
 
     slow N [MS]      N steps of MS milliseconds (50), each looking at the cancel token
     flood [MB]       MB megabytes (50) of output in every phase: by print, by descriptor, from C with the GIL
@@ -32,8 +35,17 @@ import numpy as np
 from footfall.addon.wire.errors import BadInput, ModelMissing
 from footfall.addon.wire.fields import pack_fields
 from footfall.addon.wire.handshake import WorkerSettings
-from footfall.addon.wire.messages import BundleInfo, Clip, FoleyRequest, Heard, Provenance
-from footfall.server.control import JobControl, Memory, Rendering
+from footfall.addon.wire.messages import (
+    BundleInfo,
+    Clip,
+    FoleyRequest,
+    Heard,
+    Picture,
+    PictureRequest,
+    Provenance,
+    Request,
+)
+from footfall.server.control import JobControl, Memory, Painting, Rendering
 
 STEPS = {"draft": 4, "good": 8, "best": 16}
 JUMP = 40.0  # of 255, between the mean brightness of two frames
@@ -60,7 +72,15 @@ class FakePipeline:
 
     def bundles(self) -> tuple[BundleInfo, ...]:
         return (
-            BundleInfo(name="starter", title="Fake", licence="CC0-1.0", commercial=True, mappers=("bridge",)),
+            BundleInfo(
+                name="starter",
+                title="Fake",
+                licence="CC0-1.0",
+                commercial=True,
+                mappers=("bridge",),
+                makes=("sound", "pictures"),
+                paints_sounds=True,
+            ),
         )
 
     def memory(self) -> Memory:
@@ -71,7 +91,19 @@ class FakePipeline:
         self.releases += 1
 
     def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
-        script = Script(request, control)
+        script = Script(request.prompt, request.duration_s, control)
+        self._go_through(request, control, script)
+        rendering = render(request)
+        self._phase("finishing", control, script)
+        return script.spoil(rendering)
+
+    def paint(self, request: PictureRequest, control: JobControl) -> Painting:
+        script = Script(request.words, request.duration_s, control)
+        self._go_through(request, control, script)
+        self._phase("finishing", control, script)
+        return script.spoil_painting(paint(request))
+
+    def _go_through(self, request: Request, control: JobControl, script: Script) -> None:
         if not self._loaded:
             self._phase("loading", control, script)
             self._loaded = True
@@ -79,9 +111,6 @@ class FakePipeline:
         self._phase("mapping", control, script)
         self._sample(request, control, script)
         self._phase("decoding", control, script)
-        rendering = render(request)
-        self._phase("finishing", control, script)
-        return script.spoil(rendering)
 
     def _phase(self, name: str, control: JobControl, script: Script) -> None:
         control.check()
@@ -89,7 +118,7 @@ class FakePipeline:
         script.at(name)
         control.progress(name, 1.0)
 
-    def _sample(self, request: FoleyRequest, control: JobControl, script: Script) -> None:
+    def _sample(self, request: Request, control: JobControl, script: Script) -> None:
         steps, step_s = script.pace(request.steps or STEPS[request.quality])
         pause = threading.Event()
         for step in range(steps):
@@ -107,14 +136,14 @@ class FakePipeline:
 class Script:
     """What a request's prompt tells the pipeline to do wrong."""
 
-    def __init__(self, request: FoleyRequest, control: JobControl) -> None:
-        words = request.prompt.split()
+    def __init__(self, prompt: str, duration_s: Fraction, control: JobControl) -> None:
+        words = prompt.split()
         self._place = "sampling"
         if len(words) > 2 and words[-2] == "in" and words[-1] in PLACES:
             self._place = words[-1]
             words = words[:-2]
         self._name, self._arguments = (words[0], words[1:]) if words else ("", [])
-        self._request = request
+        self._duration_s = duration_s
         self._control = control
 
     def pace(self, steps: int) -> tuple[int, float]:
@@ -129,7 +158,7 @@ class Script:
             flood(int(self._number(0, 50)))
         if place != self._place:
             return
-        if self._name == "oom" and self._request.duration_s > self._number(0, -1):
+        if self._name == "oom" and self._duration_s > self._number(0, -1):
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
         if self._name in MISBEHAVIOURS:
             MISBEHAVIOURS[self._name](self._control, self._number(0, 3600))
@@ -138,11 +167,15 @@ class Script:
         """Break the rendering, if that is what is asked for."""
         return SPOILERS[self._arguments[0]](rendering) if self._name == "bad" else rendering
 
+    def spoil_painting(self, painting: Painting) -> Painting:
+        """As ``spoil``."""
+        return PAINTING_SPOILERS[self._arguments[0]](painting) if self._name == "bad" else painting
+
     def _number(self, index: int, default: float) -> float:
         return float(self._arguments[index]) if len(self._arguments) > index else default
 
 
-def seed_of(request: FoleyRequest) -> int:
+def seed_of(request: Request) -> int:
     """A number that depends on every field of the request, and on nothing else."""
     buffers: list[memoryview] = []
     digest = hashlib.sha256(json.dumps(pack_fields(request, buffers), sort_keys=True).encode())
@@ -166,6 +199,22 @@ def render(request: FoleyRequest) -> Rendering:
         heard=(Heard(words="a click", weight=0.75), Heard(words="noise", weight=0.25)),
         warnings=() if clips else ("There was nothing to hear.",),
         events=request.events,
+    )
+
+
+def paint(request: PictureRequest) -> Painting:
+    """A flat colour for each part and take: of the sound in it, the seed and the take."""
+    pictures = []
+    for span, (start_s, end_s) in enumerate(zip(request.starts_s, request.ends_s, strict=True)):
+        part = request.waveform[round(start_s * request.rate_hz) : round(end_s * request.rate_hz)]
+        for take in range(request.takes):
+            digest = hashlib.sha256(part.tobytes() + f"{request.seed} {take}".encode()).digest()
+            pixels = np.tile(np.frombuffer(digest[:3], np.uint8), (16, 16, 1))
+            pictures.append(Picture(span=span, take=take, pixels=pixels))
+    return Painting(
+        pictures=tuple(pictures),
+        provenance=_provenance(request, mapper="none"),
+        warnings=("These pictures are flat.",),
     )
 
 
@@ -217,13 +266,13 @@ def _click(waveform: np.ndarray, at: int, rate_hz: int) -> None:
     waveform[at : at + max(rate_hz // 1000, 1)] = CLICK
 
 
-def _provenance(request: FoleyRequest) -> Provenance:
+def _provenance(request: Request, mapper: str = "bridge") -> Provenance:
     return Provenance(
         bundle=request.bundle,
         bundle_sha256="0" * 64,
         licence="CC0-1.0",
         commercial=True,
-        mapper="bridge",
+        mapper=mapper,
         version="fake",
         device="Fake device",
         dtype="float32",
@@ -377,4 +426,18 @@ SPOILERS: dict[str, Callable[[Rendering], Rendering]] = {
     "take": _with_clip(take=9),
     "nothing": lambda rendering: replace(rendering, clips=()),
     "none": lambda rendering: None,  # type: ignore[arg-type,return-value]
+}
+
+
+def _turned(painting: Painting) -> Painting:
+    """Its pixels change their order in memory once they were checked, as a view that is turned has them."""
+    object.__setattr__(painting.pictures[0], "pixels", painting.pictures[0].pixels.transpose(1, 0, 2)[::2])
+    return painting
+
+
+PAINTING_SPOILERS: dict[str, Callable[[Painting], Painting]] = {
+    "turned": _turned,
+    "missing": lambda painting: replace(painting, pictures=painting.pictures[1:]),
+    "order": lambda painting: replace(painting, pictures=painting.pictures[::-1]),
+    "none": lambda painting: None,  # type: ignore[arg-type,return-value]
 }

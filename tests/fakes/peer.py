@@ -29,6 +29,7 @@ from footfall.addon.wire.messages import (
     FoleyRequest,
     Hello,
     Message,
+    PictureRequest,
     Ping,
     Pong,
     Ready,
@@ -54,6 +55,17 @@ def request(prompt: str = "", *, seconds: Fraction | int = 1, frames: int = 4, *
     pictures[2:3] = 250
     times = np.arange(frames) * float(seconds) / max(frames, 1)
     return FoleyRequest(frames=pictures, times_s=times, duration_s=Fraction(seconds), prompt=prompt, **fields)
+
+
+def picture_request(words: str = "a photo of a", *, parts: int = 2, **fields: Any) -> PictureRequest:
+    """Pictures of a small sound: ``parts`` parts of a tenth of a second, each of another loudness."""
+    rate_hz = 8_000
+    loudness = np.repeat(np.arange(1, parts + 1, dtype=np.float32) / parts, rate_hz // 10)
+    ends_s = tuple(Fraction(number + 1, 10) for number in range(parts))
+    starts_s = tuple(Fraction(number, 10) for number in range(parts))
+    return PictureRequest(
+        waveform=loudness, rate_hz=rate_hz, starts_s=starts_s, ends_s=ends_s, words=words, **fields
+    )
 
 
 def wait_until(happens: Callable[[], Any], timeout_s: float = DEADLINE_S, what: str = "") -> Any:

@@ -18,9 +18,9 @@ import pytest
 from footfall.addon.client import JobClient
 from footfall.addon.reports import Delivered, WorkerStatus
 from footfall.addon.wire.exits import WorkerExit
-from footfall.addon.wire.messages import Failed, Progress, Result
+from footfall.addon.wire.messages import Failed, PictureResult, Progress, Result
 from footfall.tests.fakes.client_rig import ClientRig, make_launch, sound
-from footfall.tests.fakes.peer import gone, new_job, request, wait_until
+from footfall.tests.fakes.peer import gone, new_job, picture_request, request, wait_until
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 TOLD_S = 2.0
@@ -181,6 +181,20 @@ def test_poison(rig: ClientRig) -> None:
     assert "ended the worker twice" in end.sentence
     assert isinstance(rig.run("slow 1 1"), Result)
     assert rig.client.status.starts == starts
+
+
+def test_pictures_go_the_same_way(rig: ClientRig) -> None:
+    """One worker and one queue for both, the same poison rule, and a sound's job ends with a sound."""
+    end = rig.run(picture_request(parts=3))
+    assert isinstance(end, PictureResult)
+    colours = {bytes(picture.pixels[0, 0]) for picture in end.pictures}
+    assert len(colours) == 3
+    assert end.provenance.mapper == "none"
+    poison = picture_request("crash")
+    for _ in range(2):
+        assert rig.run(poison).code == "worker_died"
+    assert "ended the worker twice" in rig.run(poison).sentence
+    assert isinstance(rig.run("slow 1 1"), Result)
 
 
 # S11: a worker that is not to be believed; here the worker's own check speaks first

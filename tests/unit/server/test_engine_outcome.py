@@ -10,9 +10,15 @@ import pytest
 from footfall.addon.wire import limits
 from footfall.addon.wire.errors import BadInput, Cancelled, ModelError, OutOfMemory, WireError
 from footfall.addon.wire.messages import Clip, Event
-from footfall.server.outcome import OUT_OF_MEMORY, check_rendering, failure, is_out_of_memory
-from footfall.tests.fakes.fake_pipeline import CLICK, SPOILERS, flashes, render
-from footfall.tests.fakes.peer import new_job, request
+from footfall.server.outcome import (
+    OUT_OF_MEMORY,
+    check_painting,
+    check_rendering,
+    failure,
+    is_out_of_memory,
+)
+from footfall.tests.fakes.fake_pipeline import CLICK, PAINTING_SPOILERS, SPOILERS, flashes, paint, render
+from footfall.tests.fakes.peer import new_job, picture_request, request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +42,26 @@ def test_a_rendering_that_cannot_be_believed_is_refused(what: str) -> None:
     wanted = request()
     with pytest.raises(ModelError, match="cannot be used"):
         check_rendering(SPOILERS[what](render(wanted)), wanted)
+
+
+def test_a_good_painting_passes() -> None:
+    wanted = picture_request(parts=3, takes=2)
+    painting = paint(wanted)
+    assert check_painting(painting, wanted) is painting
+
+
+@pytest.mark.parametrize("what", PAINTING_SPOILERS)
+def test_a_painting_that_cannot_be_believed_is_refused(what: str) -> None:
+    wanted = picture_request()
+    with pytest.raises(ModelError, match="cannot be used"):
+        check_painting(PAINTING_SPOILERS[what](paint(wanted)), wanted)
+
+
+def test_more_pictures_than_a_message_may_weigh_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = picture_request()
+    monkeypatch.setattr(limits, "FRAME_BYTES", 2 * 16 * 16 * 3 - 1)
+    with pytest.raises(BadInput, match="fewer"):
+        check_painting(paint(wanted), wanted)
 
 
 def test_a_bed_is_exactly_as_long_as_its_shot_and_starts_with_it() -> None:
