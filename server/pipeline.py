@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames in, sound out: the whole way on one page.
+"""Frames in, sound out: the whole way on one page. The other way, from a sound to pictures: picturing.py.
 
 ::
 
@@ -25,14 +25,16 @@ import numpy as np
 import torch
 
 from ..addon.wire.handshake import WorkerSettings
-from ..addon.wire.messages import BundleInfo, FoleyRequest
-from . import looking, rendering
-from .control import JobControl, Memory, Rendering
+from ..addon.wire.messages import BundleInfo, FoleyRequest, PictureRequest
+from . import looking, picturing, rendering
+from .control import JobControl, Memory, Painting, Rendering
 from .job import Job
 from .looking import Looking
 from .models import device as devices
-from .models.bundle import find_bundle, installed
+from .models.bundle import Bundle, find_bundle, installed
+from .models.clap import ClapEncoder
 from .models.loaded import Models, load_models
+from .picturing import Picturing
 from .rendering import Batch, Remembered
 
 CACHE_FOLDER = ".cache"  # beside the bundles; begins with a dot, so it is never taken for one
@@ -51,6 +53,7 @@ class FoleyPipeline:
         self._models: Models | None = None
         self._remembered = Remembered()
         self._looking = Looking()
+        self._picturing = Picturing(self._folder)
 
     def device(self) -> str:
         return devices.describe(self._device)
@@ -62,8 +65,8 @@ class FoleyPipeline:
         return devices.memory(self._device)
 
     def release(self) -> None:
-        self._models = None
-        self._remembered = Remembered()
+        self._forget()
+        self._picturing.release()
         devices.empty_cache(self._device)
 
     def run(self, request: FoleyRequest, control: JobControl) -> Rendering:
@@ -86,6 +89,25 @@ class FoleyPipeline:
                 events=request.events,
                 cuts=request.cuts,
             )
+
+    def paint(self, request: PictureRequest, control: JobControl) -> Painting:
+        """See control.Pipeline; the same request, bundles and CPU give the same bits."""
+        with devices.memory_guard(self._device, "these pictures"), torch.inference_mode():
+            dtype = _pick_dtype(self._device)
+            models = self._picturing.ready(request, self._device, dtype, control, self._lend)
+            return picturing.paint(request, models, control)
+
+    def _lend(self, bundle: Bundle) -> ClapEncoder | None:
+        """The CLAP of ``bundle`` if it is loaded. Another bundle's models go: both may not fit."""
+        if self._models is not None and self._models.bundle.sha256 == bundle.sha256:
+            return self._models.clap
+        self._forget()
+        devices.empty_cache(self._device)
+        return None
+
+    def _forget(self) -> None:
+        self._models = None
+        self._remembered = Remembered()
 
     def _load(self, name: str, control: JobControl) -> Models:
         bundle = find_bundle(name, self._folder)
