@@ -43,7 +43,9 @@ class Parser(argparse.ArgumentParser):
         raise WrongUsage(f"{words[:1].upper()}{words[1:]}; {self.prog} --help tells what there is.")
 
 
-def _bounded(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+def bounded(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    """What argparse is to take for a number from ``low`` to ``high``."""
+
     def parse(text: str) -> Any:
         value = kind(text)
         if not low <= value <= high:
@@ -54,7 +56,8 @@ def _bounded(kind: type[int] | type[float], low: float, high: float) -> Callable
     return parse
 
 
-def _text(text: str) -> str:
+def prompt_text(text: str) -> str:
+    """A prompt on the command line."""
     if len(text) > limits.PROMPT:
         raise argparse.ArgumentTypeError(f"at most {limits.PROMPT} characters fit")
     return text
@@ -67,7 +70,8 @@ def _layers(text: str) -> tuple[str, ...]:
     return names
 
 
-def _seconds(text: str) -> Fraction:
+def seconds(text: str) -> Fraction:
+    """A time on the command line, as 2.5 or 1001/24."""
     try:
         value = rational(text)
     except ValueError as error:
@@ -80,23 +84,29 @@ def _seconds(text: str) -> Fraction:
 def add_sound_options(parser: argparse.ArgumentParser) -> None:
     """What the sound is to be like: prompt, takes, seed, quality, model, layers."""
     group = parser.add_argument_group("sound")
-    group.add_argument("--prompt", type=_text, default="", metavar="TEXT", help="words that push the sound")
     group.add_argument(
-        "--negative", type=_text, default="", metavar="TEXT", help="words to keep out, as: music, speech"
+        "--prompt", type=prompt_text, default="", metavar="TEXT", help="words that push the sound"
+    )
+    group.add_argument(
+        "--negative",
+        type=prompt_text,
+        default="",
+        metavar="TEXT",
+        help="words to keep out, as: music, speech",
     )
     group.add_argument(
         "--nudge",
-        type=_bounded(float, 0, 1),
+        type=bounded(float, 0, 1),
         default=0.5,
         metavar="0..1",
         help="how far the words pull: 0 the picture alone, 1 the words alone (default 0.5)",
     )
     group.add_argument(
-        "--takes", type=_bounded(int, 1, limits.TAKES), default=1, metavar="N", help="versions to choose from"
+        "--takes", type=bounded(int, 1, limits.TAKES), default=1, metavar="N", help="versions to choose from"
     )
     group.add_argument(
         "--seed",
-        type=_bounded(int, 0, limits.SEED),
+        type=bounded(int, 0, limits.SEED),
         metavar="S",
         help="same seed, same sound (default: random)",
     )
@@ -127,7 +137,7 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--threshold",
-        type=_bounded(float, 0, 1),
+        type=bounded(float, 0, 1),
         metavar="0..1",
         help="hits weaker than this stay silent (default: as the scene says, else 0)",
     )
@@ -141,7 +151,7 @@ def _add_layer_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--duck",
-        type=_bounded(float, 0, limits.DUCK_DB),
+        type=bounded(float, 0, limits.DUCK_DB),
         default=0.0,
         metavar="DB",
         help="lower the bed under spots by so much (default 0)",
@@ -159,13 +169,13 @@ def _add_layer_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--vary",
-        type=_bounded(float, 0, 1),
+        type=bounded(float, 0, 1),
         default=0.0,
         metavar="0..1",
         help="more like this seed: how far from it (with --vary-seed)",
     )
     group.add_argument(
-        "--vary-seed", type=_bounded(int, 0, limits.SEED), default=0, metavar="S", help="and in which way"
+        "--vary-seed", type=bounded(int, 0, limits.SEED), default=0, metavar="S", help="and in which way"
     )
 
 
@@ -181,9 +191,9 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     """Which part of the input is looked at, and how often."""
     group = parser.add_argument_group("picture")
     group.add_argument(
-        "--start", type=_seconds, metavar="S", help="seconds into the shot (default: its start)"
+        "--start", type=seconds, metavar="S", help="seconds into the shot (default: its start)"
     )
-    group.add_argument("--end", type=_seconds, metavar="S", help="seconds into the shot (default: its end)")
+    group.add_argument("--end", type=seconds, metavar="S", help="seconds into the shot (default: its end)")
     add_per_second(group)
 
 
@@ -191,7 +201,7 @@ def add_per_second(group: argparse._ActionsContainer) -> None:
     """How often the picture is looked at."""
     group.add_argument(
         "--per-second",
-        type=_bounded(float, *PICTURES_PER_SECOND_RANGE),
+        type=bounded(float, *PICTURES_PER_SECOND_RANGE),
         default=PICTURES_PER_SECOND,
         metavar="N",
         help=f"pictures looked at per second (default {PICTURES_PER_SECOND:g})",
