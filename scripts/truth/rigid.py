@@ -20,6 +20,8 @@ from .stage import FLOOR, Stage
 
 STEPS = 10  # of the solver in a frame: Blender's own setting
 TOUCHING = 0.25  # m/s: a smaller change of velocity is no hit
+PUSH_S = 0.008  # that a touch takes
+BEGINS = 0.3  # of ``TOUCHING``, in its first step; what lies still is held up by less
 PARTED = 0.002  # metres between the two plays
 APART_S = 0.02  # hits of one body in a row, as when it lies down on its edge
 
@@ -126,14 +128,19 @@ def _steps(stage: Stage, movers: list[bpy.types.Object], count: int) -> tuple[li
 def pushes(places: np.ndarray, step_s: float) -> list[tuple[int, float]]:
     """(steps, 3) -> the steps after which the velocity changes by more than gravity's part, and by how much.
 
-    Changes that follow each other within ``APART_S`` are one: the first tells when, the largest how hard.
+    A soft touch pushes in several steps: what comes within ``PUSH_S`` counts together. Changes that follow
+    each other within ``APART_S`` are one: the first tells when, the largest how hard.
     """
     speeds = np.diff(places, axis=0) / step_s
-    changes = np.linalg.norm(np.diff(speeds, axis=0) + np.array((0.0, 0.0, GRAVITY * step_s)), axis=1)
+    changes = np.diff(speeds, axis=0) + np.array((0.0, 0.0, GRAVITY * step_s))
+    sums = np.concatenate((np.zeros((1, 3)), np.cumsum(changes, axis=0)))
+    ends = np.minimum(np.arange(len(changes)) + max(1, round(PUSH_S / step_s)), len(changes))
+    pushed = np.linalg.norm(sums[ends] - sums[:-1], axis=1)
+    begins = np.linalg.norm(changes, axis=1) > BEGINS * TOUCHING
     found: list[tuple[int, float]] = []
     last = -np.inf
-    for step in np.flatnonzero(changes > TOUCHING) + 1:
-        size = float(changes[step - 1])
+    for step in np.flatnonzero((pushed > TOUCHING) & begins) + 1:
+        size = float(pushed[step - 1])
         if (step - last) * step_s < APART_S:
             found[-1] = found[-1][0], max(found[-1][1], size)
         else:
