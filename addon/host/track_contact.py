@@ -16,10 +16,8 @@ from .track_things import Things
 
 REACH = 0.04  # of a thing's size: animators leave gaps, and let things sink in
 NEARLY = 0.004  # of a thing's size: corners that come as near as this touch together
-BESIDE = (
-    0.35  # of a thing's size: another corner is farther off; a box that tumbles lies on one and hits another
-)
 ALONG = 0.01  # of a thing's size: what has been as near as this lay there
+ROLLS = 0.3  # of its fastest place: what lay there and comes down more slowly elsewhere rolls on
 SLIDE_SPEED = 0.5  # of a thing's sizes a second, for its sliding to begin or end with a sound
 _AUDIBLE = 0.12  # metres a second: what meets more slowly is not heard, unless it is huge, or the scene tiny
 _PARTNERS = 12
@@ -257,7 +255,7 @@ def _strongest(
         speed = float(hits[best])
         if not speed > 0.0:
             break
-        if (corners.earlier is not None or speed < 0.5 * pace) and _touched(mover, corners, arrives, other):
+        if (corners.earlier is not None or speed < ROLLS * pace) and _touched(mover, corners, arrives, other):
             break  # it slides or rolls on
         if _was_apart(corners.places[best], arrives[best], float(gaps[best]), speed, other):
             return Touch(other.number, places[best], normals[best], speed, "hit")

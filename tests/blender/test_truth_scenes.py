@@ -57,6 +57,20 @@ def test_a_falling_ball_is_pushed_when_it_lands() -> None:
     assert found[0][1] == pytest.approx(1.5 * (2 * GRAVITY * 0.5) ** 0.5, rel=0.05)
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_soft_touch_counts_in_one_step_or_in_two(steps: int) -> None:
+    """A ball sinks at 0.4 m/s and is then held up, the push spread over the solver's steps."""
+    step_s, start = 1 / 240, 30
+    speeds = [-0.4] * start + [-0.4 * (1 - n / steps) for n in range(1, steps + 1)] + [0.0] * 30
+    falls = np.cumsum([-GRAVITY * step_s] * start + [0.0] * (30 + steps))
+    heights = np.cumsum([0.0, *(np.array(speeds) + falls - falls[start - 1]) * step_s])
+    places = np.zeros((len(heights), 3))
+    places[:, 2] = np.where(np.arange(len(heights)) > start + steps, heights[start + steps], heights)
+    found = rigid.pushes(places, step_s)
+    assert [step for step, _ in found] == [start]
+    assert found[0][1] == pytest.approx(0.4, rel=0.25)
+
+
 def test_the_long_shot_has_its_hits_and_keeps_them_apart() -> None:
     _, truth = make_long(5, hits=40, seconds=60.0)
     assert len(truth.wanted()) == 40
