@@ -26,7 +26,7 @@ from .work import add_work, work_folder
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 KINDS = ("sounds", "pictures")
 TINY_STEPS = 8
-WORLD, STARTER, CARD = "world", "starter", "card"
+WORLD, STARTER, CARD, SONIC = "world", "starter", "card", "clipsonic"
 
 
 def _clip() -> ModuleType:
@@ -77,6 +77,12 @@ def _picture_vae() -> ModuleType:
     return picture_vae
 
 
+def _painter() -> ModuleType:
+    from ..server.train import painter
+
+    return painter
+
+
 def _prior() -> ModuleType:
     from ..server.train import prior
 
@@ -100,6 +106,7 @@ PARTS: dict[str, Callable[[], ModuleType]] = {
     "prior": _prior,
     "judge": _judge,
     "picture-vae": _picture_vae,
+    "painter": _painter,
     "audiotoken": _audiotoken,
 }
 HELP = {
@@ -113,8 +120,10 @@ HELP = {
     "prior": "train the prior, from words to pictures",
     "judge": "train the classifier that judges sounds",
     "picture-vae": "train what packs pictures into latents",
+    "painter": "train what makes pictures of words",
     "audiotoken": "train what makes words for the painter out of sounds",
     STARTER: "all of it, one after the other, and seal the starter bundle",
+    SONIC: "train on frames alone, and seal a bundle that makes sound of words through CLIP",
     CARD: "write the starter's card, from its logs and the report of footfall eval",
 }
 # What the starter is made of, in this order; the mapper comes in two kinds.
@@ -128,7 +137,10 @@ CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("mapper", {"kind": "generative"}),
     ("judge", {}),
     ("picture-vae", {}),
+    ("painter", {}),
 )
+# What CLIPSonic's bundle is made of. Parts that are there are left as they are.
+SONIC_CHAIN = ("clip", "clap", "vae", "vocoder", "audioldm", "prior")
 
 
 class _PartParser(Parser):
@@ -155,8 +167,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         add_work(one)
         one.add_argument("--tiny", action="store_true", help="everything small: a test of the whole chain")
         one.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-        if name in (WORLD, STARTER):
+        if name in (WORLD, STARTER, SONIC):
             _world_options(one)
+        if name == SONIC:
+            one.add_argument(
+                "--condition", choices=("clip", "clip_text"), default="clip",
+                help="learn from frames alone, or from words, to compare (clip)",
+            )  # fmt: skip
         if name == CARD:
             one.add_argument("--report", type=Path, metavar="DIR", help="of footfall eval (WORK/eval/report)")
         elif name != WORLD:
@@ -206,7 +223,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     work = work_folder(options)
     first = os.environ.get("RANK", "0") == "0"  # of several processes one does the talking
-    if options.part in (WORLD, STARTER) and os.environ.get("WORLD_SIZE", "1") != "1":
+    if options.part in (WORLD, STARTER, SONIC) and os.environ.get("WORLD_SIZE", "1") != "1":
         raise BadInput(
             f"footfall train {options.part} runs in one process; start it without accelerate launch."
         )
@@ -216,6 +233,8 @@ def run(options: argparse.Namespace) -> int:
             report = _world(work, options, line)
         elif options.part == STARTER:
             report = _starter(work, options, line)
+        elif options.part == SONIC:
+            report = _clipsonic(work, options, line)
         elif options.part == CARD:
             report = _card(work, options, line)
         else:
@@ -249,7 +268,8 @@ def _part(name: str, work: Path, options: argparse.Namespace, line: TrainLine) -
     from ..server.train.loop import train
 
     module = PARTS[name]()
-    _check_needs(name, module.NEEDS, work, options)
+    needs = getattr(module, "needs", lambda chosen: module.NEEDS)(options)
+    _check_needs(name, needs, work, options)
     line.say(f"{name}: getting its data ready")
     task = module.task(work, options)
     tiny_steps = min(module.DEFAULT_STEPS, getattr(module, "TINY_STEPS", TINY_STEPS))
@@ -283,15 +303,37 @@ def _starter(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[s
 
     reports: dict[str, Any] = {WORLD: _world(work, options, line)["world"]}
     for name, chosen in CHAIN:
-        parser = _PartParser()
-        parser.late = PARTS[name]
-        own, _ = parser.parse_known_args([])
-        values = {**vars(own), **vars(options), **chosen}
-        report = _part(name, work, argparse.Namespace(**values), line)
+        report = _chained(name, chosen, work, options, line)
         reports[report["name"]] = report
     bundle = starter.assemble(work, work / STARTER)
     line.say(f"starter: {work / STARTER}, {bundle.size_bytes / 1e6:.1f} MB")
     return {"parts": reports, "bundle": str(work / STARTER), "bytes": bundle.size_bytes}
+
+
+def _chained(
+    name: str, chosen: Mapping[str, Any], work: Path, options: argparse.Namespace, line: TrainLine
+) -> dict[str, Any]:
+    """One part of several, with its own options as they are by themselves."""
+    parser = _PartParser()
+    parser.late = PARTS[name]
+    own, _ = parser.parse_known_args([])
+    return _part(name, work, argparse.Namespace(**{**vars(own), **vars(options), **chosen}), line)
+
+
+def _clipsonic(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:
+    from ..server.train import clipsonic
+
+    reports: dict[str, Any] = {}
+    if not any((work / WORLD).glob("train-[0-9]*.tar")):
+        reports[WORLD] = _world(work, options, line)["world"]
+    for name in SONIC_CHAIN:
+        own = clipsonic.NAMES[options.condition] if name == "audioldm" else name
+        if not (work / own / "part").is_dir():
+            reports[own] = _chained(name, {}, work, options, line)
+    target = clipsonic.folder(work, options.condition)
+    bundle = clipsonic.assemble(work, target, options.condition)
+    line.say(f"{bundle.name}: {target}, {bundle.size_bytes / 1e6:.1f} MB")
+    return {"parts": reports, "bundle": str(target), "bytes": bundle.size_bytes}
 
 
 def _card(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from torch.nn.functional import normalize
 
 from ..models.layouts import Config
 from ..sampling.quality import QUALITIES
-from .conditioning import CONDITIONS, Source, load_source
+from .conditioning import CONDITIONS, KINDS, Source, load_source
 from .features import Features
 from .loop import Player
 from .starter_layout import starter_layout
@@ -241,6 +241,11 @@ def task(work: Path, settings: Any) -> AudioLDMTask:
     layout = starter_layout(tiny=settings.tiny)
     recipe = TINY if settings.tiny else FULL
     return AudioLDMTask(data, source, layout.unet, layout.scheduler, recipe, settings.seed)
+
+
+def needs(settings: Any) -> tuple[str, ...]:
+    """What must be there before, by what is learnt from."""
+    return (*NEEDS[:2], *KINDS[getattr(settings, "condition", "clap")][1:])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
