@@ -83,6 +83,12 @@ def _painter() -> ModuleType:
     return painter
 
 
+def _painter() -> ModuleType:
+    from ..server.train import painter
+
+    return painter
+
+
 def _prior() -> ModuleType:
     from ..server.train import prior
 
@@ -107,6 +113,7 @@ PARTS: dict[str, Callable[[], ModuleType]] = {
     "judge": _judge,
     "picture-vae": _picture_vae,
     "painter": _painter,
+    "painter": _painter,
     "audiotoken": _audiotoken,
 }
 HELP = {
@@ -120,6 +127,7 @@ HELP = {
     "prior": "train the prior, from words to pictures",
     "judge": "train the classifier that judges sounds",
     "picture-vae": "train what packs pictures into latents",
+    "painter": "train what makes pictures of words",
     "painter": "train what makes pictures of words",
     "audiotoken": "train what makes words for the painter out of sounds",
     STARTER: "all of it, one after the other, and seal the starter bundle",
@@ -137,6 +145,7 @@ CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("mapper", {"kind": "generative"}),
     ("judge", {}),
     ("picture-vae", {}),
+    ("painter", {}),
     ("painter", {}),
 )
 # What CLIPSonic's bundle is made of. Parts that are there are left as they are.

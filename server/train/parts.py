@@ -14,16 +14,30 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...addon.wire.errors import ModelMissing
+from ..models import bundle as bundles
 from ..models import manifest
-from ..models.bundle import CONFIGS, Bundle, SpaceId
+from ..models.bundle import Bundle, SpaceId
 
-TRAINING = {"unet": "audioldm", "scheduler": "audioldm"}  # part -> training, where the names differ
+CONFIGS = bundles.CONFIGS | bundles.PICTURE_CONFIGS | {bundles.EMBEDDER: "config.json"}
+TRAINING = {  # part -> training, where the names differ
+    "unet": "audioldm",
+    "scheduler": "audioldm",
+    "pictures/vae": "picture-vae",
+    "pictures/unet": "painter",
+    "pictures/scheduler": "painter",
+    "pictures/text_encoder": "painter",
+    "pictures/tokenizer": "painter",
+    "pictures/embedder": "audiotoken",
+}
+_WITHIN = "painter"  # its training makes several parts, each in a folder of its own
 _SHOWN = 12  # hex digits of a hash that tells two parts apart in a file's name
 
 
 def part_folder(work: Path, part: str) -> Path:
     """Where a training leaves the finished ``part`` of a bundle."""
-    return work / TRAINING.get(part, part) / "part"
+    training = TRAINING.get(part, part)
+    folder = work / training / "part"
+    return folder / part.rpartition("/")[2] if training == _WITHIN else folder
 
 
 def finished(work: Path, part: str) -> bool:
@@ -61,6 +75,11 @@ def assemble(work: Path, parts: Mapping[str, Path] | tuple[str, ...], root: Path
                 f"train it first with: footfall train {TRAINING.get(part, part)}"
             )
         shutil.copytree(source, root / part, ignore=shutil.ignore_patterns(".*", "_*"), dirs_exist_ok=True)
+    return opened(root)
+
+
+def opened(root: Path) -> Bundle:
+    """What stands in ``root``, as a bundle."""
     return Bundle(
         name="training",
         title="in training",

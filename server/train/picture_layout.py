@@ -40,7 +40,7 @@ def picture_layout(*, tiny: bool = False) -> PictureLayout:
     return PictureLayout(
         size=64,
         vae=_vae(64, (16, 32, 64), groups=8),
-        unet=_unet(16, (64, 96, 128), heads=4, groups=16, words=128),
+        unet=_unet(16, (48, 80, 96), heads=4, groups=8, words=128),
         scheduler=SCHEDULER,
     )
 

@@ -170,8 +170,8 @@ def test_the_starter_trains_every_part_in_turn(
     words = ("--steps", "2", "--device", "cpu", "--only", "sounds", "--shots", "train=1", "--workers", "1")
     with pytest.raises(ModelMissing):
         go("starter", "--work", str(tmp_path), *words)
-    assert kinds == ["", "", "", "", "", "regression", "generative", ""]
-    assert capsys.readouterr().err.count("toy: 2 steps") == 8
+    assert kinds == [chosen.get("kind", "") for _, chosen in train.CHAIN]
+    assert capsys.readouterr().err.count("toy: 2 steps") == len(train.CHAIN)
 
 
 def test_looking_for_help_loads_nothing_heavy() -> None:
