@@ -3,7 +3,8 @@
 
 All of them get the same held-out shots and the same ears; real, shuffled, silent and noisy reference points
 stand beside them. Options that can be given again are all tried with each other. Sounds that were made are
-kept, so a run that was stopped goes on.
+kept, so a run that was stopped goes on. ``--compare`` asks other questions: how well words do in a picture's
+place, and what pictures of sounds show.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..addon.wire import limits
 from ..addon.wire.errors import BadInput, SaveError
 from ..addon.wire.handshake import DEVICES
 from ..addon.wire.messages import MAPPERS, QUALITIES
+from .eval_pictures import Measured, measure
 from .progress import ProgressLine
 from .train_line import duration
 from .work import add_work, work_folder
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 CONDITIONS = ("picture", "text")
 LAYERS = {"bed": ("bed",), "spots": ("spots",), "bed,spots": ("bed", "spots"), "in-sync": ("bed",)}
 STARTER = "starter"
+SOUNDS, CLIPSONIC, AUDIOTOKEN, ROUND_TRIP = "sounds", "clipsonic", "audiotoken", "round-trip"
+COMPARISONS = (SOUNDS, CLIPSONIC, AUDIOTOKEN, ROUND_TRIP)
 LIMIT = 320
 REPORT = "report"  # .md and .json
 
@@ -40,6 +44,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "eval", help="measure models, mappers and folders of sounds", description=__doc__
     )
     many: dict[str, Any] = {"action": "append", "default": []}
+    parser.add_argument(
+        "--compare",
+        choices=COMPARISONS,
+        default=SOUNDS,
+        help="sounds of models (default); clipsonic: asked with pictures, with words, with words through "
+        "a prior; audiotoken: pictures of sounds; round-trip: takes ranked by such pictures",
+    )
     parser.add_argument("--model", metavar="NAME|DIR", help="a bundle (default: the starter); again", **many)
     parser.add_argument(
         "--mapper", choices=MAPPERS, help="from picture to sound (default auto); again", **many
@@ -60,6 +71,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="another system's sounds, named by the shots; again",
         **many,
+    )
+    parser.add_argument(
+        "--labels", metavar="NAME|DIR", help="clipsonic: a bundle that learnt from words; again", **many
+    )
+    parser.add_argument(
+        "--frames", type=_frames, default=0, metavar="N", help="pictures shown of each shot (0: all)"
     )
     parser.add_argument("--no-model", action="store_true", help="only --sounds and the reference points")
     parser.add_argument("--ears", metavar="NAME|DIR", help="whose CLIP and CLAP listen (default: the first)")
@@ -84,18 +101,43 @@ def _bounded(kind: type, low: float, high: float, name: str) -> Callable[[str], 
 
 _steps = _bounded(int, 1, limits.STEPS, "whole number")
 _guidance = _bounded(float, 0.1, limits.GUIDANCE, "number")
+_frames = _bounded(int, 0, 100, "whole number")
 _limit = _bounded(int, 4, 100_000, "whole number")
 _seed = _bounded(int, 0, limits.SEED, "whole number")
 
 
 def run(options: argparse.Namespace) -> int:
     """Raises FootfallError, which the caller turns into a sentence and an exit code."""
+    work = work_folder(options)
+    with ProgressLine(quiet=options.json) as line:
+
+        def say(words: str, fraction: float, left: float | None) -> None:
+            line.show(_words(words, left), fraction)
+
+        if options.compare in (AUDIOTOKEN, ROUND_TRIP):
+            found, words, draw = measure(options, work, STARTER, say)
+        else:
+            found, words, draw = _sounds(options, work, say)
+        line.show("writing the report", 1.0)
+        out = _out(options, work)
+        written = _write(out, words, found, lambda: draw(out))
+    if options.json:
+        print(json.dumps({"ok": True, **found, "files": written}))
+    else:
+        print((out / f"{REPORT}.md").read_text("utf-8"))
+        print(f"Written to {out}: {', '.join(Path(path).name for path in written)}")
+    return 0
+
+
+def _sounds(
+    options: argparse.Namespace, work: Path, say: Callable[[str, float, float | None], None]
+) -> Measured:
     from ..server.evaluation import plots, tables
     from ..server.evaluation.run import Plan
     from ..server.evaluation.run import run as evaluate
 
-    work = work_folder(options)
-    systems = _systems(options)
+    asked = options.compare == CLIPSONIC
+    systems = _asked(options) if asked else _systems(options)
     if not systems and not options.sounds and not options.no_model:
         raise BadInput("There is nothing to measure; name a --model or a folder of --sounds.")
     plan = Plan(
@@ -103,23 +145,19 @@ def run(options: argparse.Namespace) -> int:
         models_dir=models_folder(),
         systems=systems,
         folders=tuple(options.sounds),
-        conditions=_once(options.condition) or CONDITIONS,
+        conditions=("query",) if asked else _once(options.condition) or CONDITIONS,
         most=options.limit,
         device=options.device,
         ears=options.ears or "",
     )
-    with ProgressLine(quiet=options.json) as line:
-        report = evaluate(plan, lambda words, fraction, left: line.show(_words(words, left), fraction))
-        line.show("writing the report", 1.0)
-        out = (options.out or work / "eval" / "report").expanduser()
-        found = tables.plain(report)
-        written = _write(out, tables.markdown(report), found, lambda: plots.draw(report, out))
-    if options.json:
-        print(json.dumps({"ok": True, **found, "files": written}))
-    else:
-        print((out / f"{REPORT}.md").read_text("utf-8"))
-        print(f"Written to {out}: {', '.join(Path(path).name for path in written)}")
-    return 0
+    report = evaluate(plan, say)
+    return tables.plain(report), tables.markdown(report), lambda out: plots.draw(report, out)
+
+
+def _out(options: argparse.Namespace, work: Path) -> Path:
+    """Each comparison has a folder of its own."""
+    name = REPORT if options.compare == SOUNDS else f"{REPORT}-{options.compare}"
+    return Path(options.out or work / "eval" / name).expanduser()
 
 
 def _words(words: str, left: float | None) -> str:
@@ -156,9 +194,40 @@ def _systems(options: argparse.Namespace) -> tuple[System, ...]:
             seed=options.seed,
             layers=LAYERS[layers],
             in_sync=layers == "in-sync",
+            frames=options.frames if condition == "picture" else 0,
         )
         mappers = _once(options.mapper) or ("auto",)
         found += [replace(one, mapper=mapper) for mapper in mappers] if condition == "picture" else [one]
+    return tuple(found)
+
+
+def _asked(options: argparse.Namespace) -> tuple[System, ...]:
+    """Every way to ask every bundle; those that learnt from words alone are asked with words."""
+    from ..server.evaluation.queries import systems_of
+    from ..server.evaluation.systems import System
+    from ..server.models.bundle import find_bundle
+
+    found: list[System] = []
+    models = [(model, False) for model in _once(options.model) or (STARTER,)]
+    models += [(model, True) for model in _once(options.labels)]
+    rows = itertools.product(
+        models,
+        _once(options.quality) or ("good",),
+        _once(options.steps) or (0,),
+        _once(options.guidance) or (0.0,),
+    )
+    for (model, labels), quality, steps, guidance in rows:
+        base = System(
+            model=model,
+            condition="query",
+            quality=quality,
+            steps=steps,
+            guidance=guidance,
+            seed=options.seed,
+            frames=options.frames,
+        )
+        bundle = find_bundle(model, models_folder(), paths=True)
+        found += systems_of(bundle, base, _once(options.mapper) or ("auto",), labels)
     return tuple(found)
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from . import references
 from .intervals import Estimate
-from .scores import Row
+from .queries import CLOSED
+from .scores import FIGURES, Row
 
 if TYPE_CHECKING:
     from .run import Section
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 JUDGE = 0.9
 TOP = {"picture": (0.6, 0.85), "text": (0.75, 0.92)}  # right family first, and among five
 OF_NOISE = 0.2  # a system's FD, of the FD of noise with the real sounds' mean spectrum
+WORDS_ONLY = 0.6  # right family first, where a prior brings the words to the pictures
 TIMES_CHANCE = 10.0  # of R@10
 SPREAD = 0.9  # share of (family, statistic) whose median is within the real sounds' spread
 
@@ -53,8 +55,42 @@ def bars(judge: Mapping[str, Estimate], sections: Sequence[Section]) -> tuple[Ba
     for section in sections:
         for row in section.rows:
             if row.kind == "bundle":
-                found += _of(row, section)
+                found += _asked(row) if section.condition == "query" else _of(row, section)
+        found += _gaps(section)
     return tuple(found)
+
+
+def _asked(row: Row) -> Iterator[Bar]:
+    """What is to be reached with words alone, through the prior."""
+    if row.made_of.get("query") == "PD":
+        yield Bar(
+            words="the right family first",
+            system=row.name,
+            condition="query",
+            wanted=WORDS_ONLY,
+            found=row.value("top1"),
+        )
+        yield Bar(
+            words="silent takes",
+            system=row.name,
+            condition="query",
+            wanted=0.0,
+            found=row.value("silent"),
+            low=True,
+        )
+
+
+def _gaps(section: Section) -> Iterator[Bar]:
+    """How much of the way from ZS to IQ the prior goes, in distance and in relevance, if there is any."""
+    for gap in section.gaps:
+        if gap.score != "top1" and gap.verdict != "no gap":
+            yield Bar(
+                words=f"of the gap between ZS and IQ, PD closes: {FIGURES[gap.score].words}",
+                system=gap.system,
+                condition="query",
+                wanted=CLOSED,
+                found=gap.closed.value,
+            )
 
 
 def _of(row: Row, section: Section) -> Iterator[Bar]:

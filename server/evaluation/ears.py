@@ -114,9 +114,7 @@ class Ears:
         The bridge mapper backwards: softmax over captions in CLAP's space, their mean in CLIP's. So one
         can be asked how well a sound fits a picture (CLIP score) without any network that was trained for it.
         """
-        seen, heard = self._bank(items)
-        weights = torch.softmax(HEARD_TEMPERATURE * torch.from_numpy(clap) @ heard.T, -1)
-        return unit((weights @ seen).numpy())
+        return called_to_mind(clap, *self._bank(items))
 
     def _bank(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
         models = self._bundle()
@@ -130,3 +128,9 @@ class Ears:
         if self.models is None:
             raise ValueError("these ears have no CLAP")
         return self.models
+
+
+def called_to_mind(clap: np.ndarray, seen: Tensor, heard: Tensor) -> np.ndarray:
+    """(N, D) CLAP rows of sounds to (N, C) unit CLIP rows, through words: (U, C) in CLIP, (U, D) in CLAP."""
+    weights = torch.softmax(HEARD_TEMPERATURE * torch.from_numpy(clap) @ heard.T, -1)
+    return unit((weights @ seen).numpy())

@@ -107,3 +107,11 @@ def variety(rows: np.ndarray, labels: np.ndarray) -> float:
             table = kin @ kin.T
             found.append(1.0 - _pairs_within(table))
     return float(np.mean(found)) if found else float("nan")
+
+
+def above_others(rows: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """(N, D), (N, D) -> (N,) the share of other answers that a row is less like than its own; 0.5: chance."""
+    table = unit(rows) @ unit(answers).T
+    own = np.diag(table)[:, None]
+    below = (table < own - TINY).sum(1) + 0.5 * ((np.abs(table - own) <= TINY).sum(1) - 1)
+    return below / max(1, len(rows) - 1)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from . import references
 from .run import Example, Report, Section
-from .scores import FIGURES, Row
+from .scores import FIGURES, Figure, Row
+from .tables import HEADS
 
 SHOWN = ("top1", "top5", "fd_judge", "fd_clap", "clip_score", "clap_text", "r10", "class_kl", "spread")
 COLOURS = {"bundle": "#2b6cb0", "folder": "#dd6b20", "reference": "#a0aec0"}
@@ -31,7 +32,8 @@ def draw(report: Report, folder: Path) -> list[Path]:
     return made
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """The drawing library, told that there is no screen."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -40,27 +42,33 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
+    """Writes it and lets it go. Raises OSError."""
     figure.savefig(path, dpi=90)
-    _pyplot().close(figure)
+    pyplot().close(figure)
     return path
 
 
 def _scores(section: Section, path: Path) -> Path:
-    """A panel for each figure that any system has, with intervals."""
-    names = [name for name in SHOWN if any(math.isfinite(row.value(name)) for row in section.rows)]
+    title = f"{HEADS[section.condition]}, {len(section.keys)} held-out shots, 95 % intervals"
+    return panels(section.rows, {name: FIGURES[name] for name in SHOWN}, title, path)
+
+
+def panels(rows: Sequence[Row], figures: Mapping[str, Figure], title: str, path: Path) -> Path:
+    """A panel for each of ``figures`` that any row has, with intervals."""
+    names = [name for name in figures if any(math.isfinite(row.value(name)) for row in rows)]
     columns = min(3, max(1, len(names)))
     lines = max(1, math.ceil(len(names) / columns))
-    height = 0.9 + 0.3 * len(section.rows)
-    figure = _pyplot().figure(figsize=(5.2 * columns, height * lines), layout="constrained")
+    height = 0.9 + 0.3 * len(rows)
+    figure = pyplot().figure(figsize=(5.2 * columns, height * lines), layout="constrained")
     for number, name in enumerate(names, start=1):
         axes = figure.add_subplot(lines, columns, number)
-        _panel(axes, name, section.rows)
-    figure.suptitle(f"From {section.condition}s, {len(section.keys)} held-out shots, 95 % intervals")
-    return _save(figure, path)
+        _panel(axes, name, figures[name].words, rows)
+    figure.suptitle(title)
+    return save(figure, path)
 
 
-def _panel(axes: Any, name: str, rows: Sequence[Row]) -> None:
+def _panel(axes: Any, name: str, words: str, rows: Sequence[Row]) -> None:
     shown = [row for row in rows if math.isfinite(row.value(name))][::-1]
     values = np.array([row.value(name) for row in shown])
     low = np.array([row.scores[name].low for row in shown])
@@ -74,7 +82,7 @@ def _panel(axes: Any, name: str, rows: Sequence[Row]) -> None:
         color=[COLOURS[row.kind] for row in shown],
         error_kw={"linewidth": 0.8},
     )
-    axes.set_title(FIGURES[name].words, fontsize=9)
+    axes.set_title(words, fontsize=9)
     axes.tick_params(labelsize=7)
 
 
@@ -85,21 +93,21 @@ def _families(section: Section, path: Path) -> Path:
     table = np.array(
         [[row.families.get(name, {}).get("top1", np.nan) for name in names] for row in rows], float
     )
-    figure = _pyplot().figure(figsize=(0.28 * len(names) + 3.0, 0.3 * len(rows) + 2.2), layout="constrained")
+    figure = pyplot().figure(figsize=(0.28 * len(names) + 3.0, 0.3 * len(rows) + 2.2), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(table, vmin=0.0, vmax=1.0, cmap="viridis", aspect="auto")
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=7)
     axes.set_title("right family first", fontsize=9)
     figure.colorbar(image, ax=axes)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _spectrograms(name: str, examples: Sequence[Example], path: Path) -> Path:
     """The true sound above, what was made below, for a shot of each family; 60 dB from the loudest."""
     shown = examples[:EXAMPLES]
     lines = max(1, math.ceil(len(shown) / COLUMNS))
-    figure = _pyplot().figure(figsize=(1.7 * COLUMNS, 2.9 * lines + 0.4), layout="constrained")
+    figure = pyplot().figure(figsize=(1.7 * COLUMNS, 2.9 * lines + 0.4), layout="constrained")
     grid = figure.add_gridspec(2 * lines, COLUMNS)
     for number, example in enumerate(shown):
         line, column = divmod(number, COLUMNS)
@@ -112,4 +120,4 @@ def _spectrograms(name: str, examples: Sequence[Example], path: Path) -> Path:
             if not below:
                 axes.set_title(example.family, fontsize=7)
     figure.suptitle(f"{name}: true sounds above, made ones below", fontsize=9)
-    return _save(figure, path)
+    return save(figure, path)

@@ -17,12 +17,13 @@ from ..models.bundle import find_bundle
 from ..models.loaded import Models, load_models
 from ..train import mel
 from ..train.judge import Judge
-from . import references, scores
+from . import queries, references, scores
 from .bars import Bar, Comparison, bars, comparisons
 from .ears import Ears, Hearing
 from .intervals import Estimate, bootstrap
 from .meter import LISTENING, MAKING, Meter
 from .metrics import top
+from .queries import Gap
 from .scores import Row, Truth
 from .shots import Item, Selection, is_seen, select
 from .systems import Silent, System, folder_sounds, made, resolved
@@ -37,7 +38,7 @@ Load = Callable[..., Models]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to compare. work: the training's folder; systems: bundles at work; folders: other systems' sounds;
-    conditions: of systems.CONDITIONS; most: shots to evaluate over all families.
+    conditions: of systems.CONDITIONS, or ``query``; most: shots to evaluate over all families.
     """
 
     work: Path
@@ -62,7 +63,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One condition. ``others``: real sounds that sets are compared with."""
+    """One condition. ``others``: real sounds that sets are compared with; gaps: between queries."""
 
     condition: str
     keys: tuple[str, ...]
@@ -70,6 +71,7 @@ class Section:
     others: int
     rows: tuple[Row, ...]
     examples: dict[str, tuple[Example, ...]]
+    gaps: tuple[Gap, ...] = ()
 
     def row(self, name: str) -> Row:
         return next(row for row in self.rows if row.name == name)
@@ -144,7 +146,7 @@ class _Evaluation:
         seen = sum(map(is_seen, every))
         total = (len(every) + len(selection.others)) * LISTENING
         for condition in self._plan.conditions:
-            shots = seen if condition == "picture" else len(every)
+            shots = len(every) if condition == "text" else seen
             systems = sum(system.condition == condition for system in self._plan.systems)
             total += shots * (systems * (MAKING + LISTENING) + (2 + len(self._plan.folders)) * LISTENING)
         return total
@@ -167,10 +169,12 @@ class _Evaluation:
         truth = self._truth_of(condition)
         rows = list(self._references(truth))
         examples: dict[str, tuple[Example, ...]] = {}
+        asked: list[tuple[System, Hearing]] = []
         for system in self._plan.systems:
             if system.condition == condition:
-                row, examples[row.name] = self._system(system, truth)
+                row, examples[row.name], heard = self._system(system, truth)
                 rows.append(row)
+                asked.append(heard)
         rows += [self._folder(folder, truth) for folder in self._plan.folders]
         return Section(
             condition=condition,
@@ -179,11 +183,12 @@ class _Evaluation:
             others=len(truth.others),
             rows=tuple(rows),
             examples=examples,
+            gaps=queries.gaps(asked, truth) if condition == "query" else (),
         )
 
     def _truth_of(self, condition: str) -> Truth:
         heard = self._truth
-        wanted = is_seen if condition == "picture" else lambda one: True
+        wanted = is_seen if condition != "text" else lambda one: True
         mine = [n for n, one in enumerate(heard.selection.evaluated) if wanted(one)]
         others = [n for n, one in enumerate(heard.selection.others) if wanted(one)]
         if len(mine) < 2 or len(others) < 2:
@@ -200,7 +205,7 @@ class _Evaluation:
             labels=self._labels[mine],
             real=real,
             words=self._ears.texts(items) if hears else None,
-            pictures=self._ears.pictures(items) if hears and condition == "picture" else None,
+            pictures=self._ears.pictures(items) if hears and condition != "text" else None,
         )
 
     def _references(self, truth: Truth) -> Iterator[Row]:
@@ -230,7 +235,9 @@ class _Evaluation:
             families=scores.per_family(hearing, numbers, truth),
         )
 
-    def _system(self, system: System, truth: Truth) -> tuple[Row, tuple[Example, ...]]:
+    def _system(
+        self, system: System, truth: Truth
+    ) -> tuple[Row, tuple[Example, ...], tuple[System, Hearing]]:
         models = self._bundles.loaded(system.model)
         system = resolved(system, models)
         meter = self._meter
@@ -244,11 +251,16 @@ class _Evaluation:
         everyone = np.arange(len(sounds))
         hearing = self._ears.listen(sounds, self._listener(f"listening: {system.name}"))
         row = self._row(system.name, "bundle", hearing, everyone, truth)
-        if models.bundle.clap_space == (self._ears.models or models).bundle.clap_space:
+        if system.condition == "query":
+            row.scores.update(queries.asked(system, models, truth))
+        elif (
+            models.bundle.condition == "clap"
+            and models.bundle.clap_space == (self._ears.models or models).bundle.clap_space
+        ):
             row.scores.update(scores.retrieval(_conditions(system, truth.items, models), truth))
         row.made_of.update(asdict(system))
         row.made_of.update(model=models.bundle.root.name, bundle_sha256=models.bundle.sha256)
-        return row, _examples(truth.items, sounds)
+        return row, _examples(truth.items, sounds), (system, hearing)
 
     def _folder(self, folder: Path, truth: Truth) -> Row:
         sounds = folder_sounds(folder, truth.items)

@@ -25,6 +25,7 @@ from ...addon.wire.errors import BadInput, ModelError
 from ...addon.wire.messages import Event, FoleyRequest
 from .. import rendering
 from ..job import Job, chosen_quality
+from ..models.bundle import Bundle
 from ..models.device import memory_guard
 from ..models.loaded import Models
 from ..models.mapper import choose
@@ -37,7 +38,17 @@ from .shots import Item
 
 AT_ONCE = 8  # shots in one pass
 CONDITIONS = {"picture": "picture", "text": "clap_text"}  # ours -> the request's
+# What a system of the condition "query" is asked with -> the request's condition. IQ, ZS and PD are those of
+# CLIPSonic (Dong et al. 2023): the picture, words in the picture's place, words through a prior.
+QUERIES = {
+    "IQ": "picture",
+    "ZS": "clip_text",
+    "PD": "clip_text_prior",
+    "labels": "clip_text",  # of a generator that learnt from words
+    "CLAP's words": "clap_text",
+}
 LOUDNESS_LUFS = -23.0
+NO_MAPPER = "none"  # the generator takes rows of CLIP
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +57,8 @@ _log = logging.getLogger(__name__)
 class System:
     """One way to make sounds. ``mapper``: of messages.MAPPERS, unused for text; 0: as the quality says.
 
+    ``query``: of QUERIES, where the condition is ``query``. ``frames``: pictures of a shot that are shown,
+    spread evenly; 0: all of them.
     ``layers``, ``in_sync``: how the shot's own hits are used; a bed alone knows none of them.
     """
 
@@ -58,13 +71,29 @@ class System:
     seed: int = 0
     layers: tuple[str, ...] = ("bed",)
     in_sync: bool = False
+    query: str = ""
+    frames: int = 0
+
+    @property
+    def asks(self) -> str:
+        """The request's condition."""
+        return QUERIES[self.query] if self.condition == "query" else CONDITIONS[self.condition]
+
+    @property
+    def maps(self) -> bool:
+        """Whether a mapper takes part, where the generator expects rows of CLAP."""
+        return self.asks != "clap_text"
 
     @property
     def name(self) -> str:
         """As the tables show it: ``starter, generative, good``."""
         words = [Path(self.model).name or self.model]
-        if self.condition == "picture":
+        if self.query:
+            words.append(self.query)
+        if self.maps and self.mapper != NO_MAPPER:
             words.append(self.mapper)
+        if self.frames:
+            words.append("one picture" if self.frames == 1 else f"{self.frames} pictures")
         words.append(self.quality)
         if self.steps:
             words.append(f"{self.steps} steps")
@@ -78,18 +107,19 @@ class System:
 
     def request(self, item: Item, bundle: str) -> FoleyRequest:
         """What the add-on would send for this shot."""
-        pictured = self.condition == "picture"
+        pictured = self.asks == "picture"
+        shown = _spread(len(item.frames), self.frames) if pictured else []
         seed = seed_of(self.seed, item.shot.key) % 2**31
         captions = item.shot.captions
         told = item.shot.hits if self.in_sync or "spots" in self.layers else ()
         return FoleyRequest(
-            frames=item.frames if pictured else np.zeros((0, 8, 8, 3), np.uint8),
-            times_s=item.times_s if pictured else np.zeros(0),
+            frames=item.frames[shown] if pictured else np.zeros((0, 8, 8, 3), np.uint8),
+            times_s=item.times_s[shown],
             duration_s=Fraction(str(SECONDS)),
             prompt="" if pictured else captions[seed % len(captions)],
-            condition=CONDITIONS[self.condition],
+            condition=self.asks,
             bundle=bundle,
-            mapper=self.mapper,
+            mapper="auto" if self.mapper == NO_MAPPER else self.mapper,
             quality=self.quality,
             steps=self.steps,
             guidance=self.guidance,
@@ -117,7 +147,18 @@ class Silent:
 
 def resolved(system: System, models: Models) -> System:
     """With the mapper that ``auto`` means. Raises ModelMissing where the bundle lacks it."""
-    return replace(system, mapper=choose(models.bundle, system.mapper))
+    return replace(system, mapper=chosen_mapper(models.bundle, system.mapper))
+
+
+def chosen_mapper(bundle: Bundle, mapper: str) -> str:
+    """What ``auto`` means, or that no mapper takes part. Raises ModelMissing where the bundle lacks it."""
+    return NO_MAPPER if bundle.condition == "clip" else choose(bundle, mapper)
+
+
+def _spread(there: int, wanted: int) -> list[int]:
+    """Which of a shot's pictures are shown: in the middle of as many equal parts."""
+    count = min(wanted or there, there)
+    return [(2 * number + 1) * there // (2 * count) for number in range(count)]
 
 
 def made(

@@ -4,25 +4,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import references
 from .bars import Bar, Comparison
 from .intervals import NOTHING, Estimate
+from .published import NOT_VERIFIED, Published
+from .queries import PUBLISHED, Gap
 from .run import Report, Section
 from .scores import AT_MOST, FIGURES, Figure, Row
 
+PERCENT = Figure(words="", better="high", digits=0, percent=True)
 MOST_OUTSIDE = 12  # statistics outside of the real spread that are named
 TABLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("What it is", ("top1", "top5", "class_kl", "inception", "variety")),
     ("How it is distributed", ("fd_judge", "fd_clap", "kd_judge", "kd_clap", "spread", "silent", "loudness")),
-    ("Whether it fits", ("clip_score", "clap_text", "clap_sound", "r1", "r5", "r10")),
+    ("Whether it fits", ("clip_score", "clap_text", "clap_sound", "r1", "r5", "r10", "asked")),
     (
         "When it sounds",
         ("coverage", "median_ms", "p95_ms", "false_per_s", "f1", "drift_ms_per_s", "av_align"),
     ),
+    ("What it costs", ("seconds",)),
 )
+HEADS = {
+    "picture": "From pictures alone",
+    "text": "From words alone",
+    "query": "Asked with pictures and with words",
+}
 
 
 def plain(report: Report) -> dict[str, Any]:
@@ -33,7 +42,7 @@ def plain(report: Report) -> dict[str, Any]:
         "device": report.device,
         "seconds": round(report.seconds, 1),
         "sections": [_plain_section(section) for section in report.sections],
-        "bars": [_plain_bar(bar) for bar in report.bars],
+        "bars": [plain_bar(bar) for bar in report.bars],
         "passed": all(bar.passed for bar in report.bars),
         "comparisons": [_plain_comparison(one) for one in report.comparisons],
         "warnings": list(report.warnings),
@@ -68,10 +77,25 @@ def _plain_section(section: Section) -> dict[str, Any]:
             }
             for row in section.rows
         ],
+        "gaps": [_plain_gap(gap) for gap in section.gaps],
     }
 
 
-def _plain_bar(bar: Bar) -> dict[str, Any]:
+def _plain_gap(gap: Gap) -> dict[str, Any]:
+    return {
+        "system": gap.system,
+        "score": gap.score,
+        "IQ": gap.image,
+        "ZS": gap.zero_shot,
+        "PD": gap.prior,
+        "gap": gap.gap.plain(),
+        "closed": gap.closed.plain(),
+        "verdict": gap.verdict,
+    }
+
+
+def plain_bar(bar: Bar) -> dict[str, Any]:
+    """For JSON."""
     return {
         "words": bar.words,
         "system": bar.system,
@@ -98,7 +122,7 @@ def markdown(report: Report) -> str:
     """The whole report. Figures in brackets are 95 % intervals."""
     lines = ["# Evaluation", ""]
     lines += _head(report)
-    lines += _bars(report.bars)
+    lines += bar_table(report.bars)
     lines += _comparisons(report.comparisons)
     for section in report.sections:
         lines += _section(section)
@@ -110,8 +134,8 @@ def markdown(report: Report) -> str:
 def _head(report: Report) -> Iterator[str]:
     first, five = report.judge["top1"], report.judge["top5"]
     yield (
-        f"The judge names {_shown(first, FIGURES['top1'])} of {first.count} true held-out sounds right at "
-        f"first and {_shown(five, FIGURES['top5'])} among five. It learnt from other true sounds alone."
+        f"The judge names {in_words(first, FIGURES['top1'])} of {first.count} true held-out sounds right at "
+        f"first and {in_words(five, FIGURES['top5'])} among five. It learnt from other true sounds alone."
     )
     if report.ears:
         yield f"CLIP and CLAP of {report.ears} listen to all. FD and KD: to real sounds of other shots."
@@ -119,7 +143,8 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _bars(bars: Sequence[Bar]) -> Iterator[str]:
+def bar_table(bars: Sequence[Bar]) -> Iterator[str]:
+    """What must be reached, and whether it is."""
     yield from ("## Bars", "", "| | system | condition | wanted | found | |", "|---|---|---|---|---|---|")
     for bar in bars:
         sign = "at most" if bar.low else "at least"
@@ -152,36 +177,68 @@ def _comparisons(found: Sequence[Comparison]) -> Iterator[str]:
 def _section(section: Section) -> Iterator[str]:
     count = len(section.keys)
     yield from (
-        f"## From {'pictures alone' if section.condition == 'picture' else 'words alone'}",
+        f"## {HEADS[section.condition]}",
         "",
         f"{count} held-out shots of {section.families} families; {section.others} real sounds of others. "
         f"Chance: R@1 {100 / count:.1f} %, R@10 {1000 / count:.1f} %.",
         "",
     )
     for title, names in TABLES:
-        yield from _table(title, names, section.rows)
+        yield from score_table(title, {name: FIGURES[name] for name in names}, section.rows)
+    if section.condition == "query":
+        yield from _gaps(section.gaps)
+        yield from printed(PUBLISHED)
     yield from _families(section)
     for row in section.rows:
         if row.kind != "reference" and row.outside:
             yield from _outside(row)
 
 
-def _table(title: str, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
-    shown = [
-        name for name in names if any(math.isfinite(row.scores.get(name, NOTHING).value) for row in rows)
-    ]
+def _gaps(gaps: Sequence[Gap]) -> Iterator[str]:
+    if not gaps:
+        return
+    yield from (
+        "### From words to pictures: how much of the gap the prior closes",
+        "",
+        "| | score | IQ | ZS | PD | closed | |",
+        "|---|---|---|---|---|---|---|",
+    )
+    for gap in gaps:
+        values = " | ".join(_number(value) for value in (gap.image, gap.zero_shot, gap.prior))
+        closed = "" if gap.verdict == "no gap" else in_words(gap.closed, PERCENT)
+        yield f"| {gap.system} | {FIGURES[gap.score].words} | {values} | {closed} | {gap.verdict} |"
+    yield ""
+
+
+def printed(rows: Sequence[Published]) -> Iterator[str]:
+    """What others published, on other data."""
+    yield from ("### Published by others, on other data and with other measures", "")
+    for row in rows:
+        figures = ", ".join(f"{name} {value:g}" for name, value in row.figures)
+        yield f"- {row.system}, {row.data}: {figures} ({row.source})"
+    yield from (f"- {NOT_VERIFIED}", "")
+
+
+def score_table(title: str, figures: Mapping[str, Figure], rows: Sequence[Row]) -> Iterator[str]:
+    """Those of ``figures`` that any row has."""
+    shown = {
+        name: figure
+        for name, figure in figures.items()
+        if any(math.isfinite(row.value(name)) for row in rows)
+    }
     if not shown:
         return
     arrows = {"high": " ↑", "low": " ↓", "": ""}
-    heads = [FIGURES[name].words + arrows[FIGURES[name].better] for name in shown]
+    heads = [figure.words + arrows[figure.better] for figure in shown.values()]
     yield from (f"### {title}", "", f"| | {' | '.join(heads)} |", "|---" * (len(shown) + 1) + "|")
     for row in rows:
-        cells = [_shown(row.scores.get(name, NOTHING), FIGURES[name]) for name in shown]
+        cells = [in_words(row.scores.get(name, NOTHING), figure) for name, figure in shown.items()]
         yield f"| {row.name} | {' | '.join(cells)} |"
     yield ""
 
 
-def _shown(one: Estimate, figure: Figure) -> str:
+def in_words(one: Estimate, figure: Figure) -> str:
+    """A figure with its interval; nothing where nothing was measured."""
     if not math.isfinite(one.value):
         return ""
     scale, unit = (100.0, " %") if figure.percent else (1.0, "")
