@@ -23,13 +23,13 @@ from . import doctor
 COMMANDS: dict[str, ModuleType] = {"doctor": doctor}
 MISSING: ImportError | None = None
 try:
-    from . import batch, bench, demo, embed, farm, generate, models, study, train, worker
+    from . import batch, bench, demo, embed, farm, generate, models, picture, study, train, worker
     from . import eval as evaluation
 except ImportError as error:  # without the worker's packages the doctor is still there to say so
     MISSING = error
 else:
     COMMANDS |= {"demo": demo, "generate": generate, "models": models, "worker": worker, "bench": bench}
-    COMMANDS |= {"batch": batch, "farm": farm}
+    COMMANDS |= {"picture": picture, "batch": batch, "farm": farm}
     COMMANDS |= {"train": train, "embed": embed, "eval": evaluation, "study": study}
 
 log = logging.getLogger(__name__)

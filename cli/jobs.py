@@ -16,7 +16,16 @@ from ..addon.folders import log_folder, models_folder
 from ..addon.reports import FAILED, WorkerStatus
 from ..addon.wire.errors import Cancelled, from_code
 from ..addon.wire.handshake import WorkerSettings
-from ..addon.wire.messages import Failed, FoleyRequest, Progress, Result
+from ..addon.wire.messages import (
+    Failed,
+    FoleyRequest,
+    Made,
+    PictureRequest,
+    PictureResult,
+    Progress,
+    Request,
+    Result,
+)
 from .progress import ProgressLine
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "server" / "launch.py"
@@ -38,7 +47,21 @@ def worker_launch(models: Path | None = None) -> WorkerLaunch:
 
 
 def run_job(request: FoleyRequest, launch: Launch, line: ProgressLine, job_id: str = "") -> Result:
-    """The worker's answer; ``job_id``: a new one if empty.
+    """The worker's sound; ``job_id``: a new one if empty. Raises as ``_run``."""
+    made = _run(request, launch, line, job_id)
+    assert isinstance(made, Result)  # the client lets no other answer through
+    return made
+
+
+def run_pictures(request: PictureRequest, launch: Launch, line: ProgressLine) -> PictureResult:
+    """The worker's pictures. Raises as ``_run``."""
+    made = _run(request, launch, line, "")
+    assert isinstance(made, PictureResult)
+    return made
+
+
+def _run(request: Request, launch: Launch, line: ProgressLine, job_id: str) -> Made:
+    """The worker's answer.
 
     Raises the FootfallError that the worker reports, and Cancelled after Ctrl-C; the worker is always
     ended.
@@ -49,7 +72,7 @@ def run_job(request: FoleyRequest, launch: Launch, line: ProgressLine, job_id: s
         client.submit(job_id, request)
         while True:
             for event in client.wait(TURN_S):
-                if isinstance(event, Result):
+                if isinstance(event, Made):
                     return event
                 if isinstance(event, Failed):
                     raise from_code(event.code, event.sentence, event.detail)

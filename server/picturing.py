@@ -224,23 +224,26 @@ def _provenance(request: PictureRequest, models: PaintModels) -> Provenance:
 class Picturing:
     """The models of the last picture, kept until ``release``. ``load``: how bundles become models."""
 
-    def __init__(self, folder: Path, load: Callable[..., PaintModels] = load) -> None:
-        self._folder, self._load = folder, load
+    def __init__(self, load: Callable[..., PaintModels] = load) -> None:
+        self._load = load
         self._models: PaintModels | None = None
 
     def release(self) -> None:
         self._models = None
 
-    def ready(
+    def models(
         self,
-        request: PictureRequest,
+        listens: Bundle,
+        paints: Bundle,
         device: torch.device,
         dtype: torch.dtype,
         control: JobControl,
         lend: Callable[[Bundle], ClapEncoder | None],
     ) -> PaintModels:
-        """The models that ``request`` names. ``lend``: the CLAP of a bundle, if somebody has it loaded."""
-        listens, paints = find_bundles(request, self._folder)
+        """The models of two bundles, which may be one. ``lend``: a bundle's CLAP, if somebody has it loaded.
+
+        Raises as ``load``.
+        """
         kept = self._models
         if kept is None or (kept.bundle.sha256, kept.listens.sha256) != (paints.sha256, listens.sha256):
             self._models = None  # before others are loaded

@@ -53,7 +53,7 @@ class FoleyPipeline:
         self._models: Models | None = None
         self._remembered = Remembered()
         self._looking = Looking()
-        self._picturing = Picturing(self._folder)
+        self._picturing = Picturing()
 
     def device(self) -> str:
         return devices.describe(self._device)
@@ -93,8 +93,9 @@ class FoleyPipeline:
     def paint(self, request: PictureRequest, control: JobControl) -> Painting:
         """See control.Pipeline; the same request, bundles and CPU give the same bits."""
         with devices.memory_guard(self._device, "these pictures"), torch.inference_mode():
+            listens, paints = picturing.find_bundles(request, self._folder)
             dtype = _pick_dtype(self._device)
-            models = self._picturing.ready(request, self._device, dtype, control, self._lend)
+            models = self._picturing.models(listens, paints, self._device, dtype, control, self._lend)
             return picturing.paint(request, models, control)
 
     def _lend(self, bundle: Bundle) -> ClapEncoder | None:

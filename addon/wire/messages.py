@@ -28,6 +28,7 @@ QUALITIES = ("draft", "good", "best")
 MAPPERS = ("auto", "bridge", "regression", "generative")
 MAPPERS_USED = (*MAPPERS, "none")  # none: nothing led from the picture space to that of sounds
 MAKES = ("sound", "pictures")
+RANKS = ("", "round-trip")
 LAYERS = ("bed", "spots")
 SPOTS_AS = ("each", "mixed")
 CONDITIONS = ("picture", "clap_text", "clip_text", "clip_text_prior")
@@ -95,7 +96,8 @@ class FoleyRequest(Message):
     rest to ``events`` and ``cuts``. With ``motion`` and no layer it does nothing else.
     Spots: a clip for each hit or one for each kind (``spots_as``). Bed: ``cuts`` (seconds) switch it at
     once where ``hard_cuts``, ``duck_db`` lowers it under spots, ``in_sync`` shapes it by the hits, ``loop``
-    joins its end to its start. Takes are numbered from ``first_take``, and their number decides their noise;
+    joins its end to its start. rank: "" takes as they come; round-trip: first the one whose picture looks
+    most like the shot. Takes are numbered from ``first_take``, and their number decides their noise;
     ``vary`` turns it towards that of ``vary_seed``.
     """
 
@@ -134,6 +136,7 @@ class FoleyRequest(Message):
     duck_db: float = field(Real(0.0, limits.DUCK_DB), default=0.0)
     in_sync: bool = field(Flag(), default=False)
     loop: bool = field(Flag(), default=False)
+    rank: str = field(Choice(RANKS), default="")
 
     @property
     def only_looks(self) -> bool:
