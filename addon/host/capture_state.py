@@ -114,7 +114,7 @@ def _animated_paths(block: bpy.types.ID | None) -> set[str]:
     return {curve.data_path for curve in action_curves(animation)}
 
 
-def action_curves(animation: bpy.types.AnimData) -> list[bpy.types.FCurve]:
+def action_curves(animation: bpy.types.AnimData | bpy.types.NlaStrip) -> list[bpy.types.FCurve]:
     """The curves that ``animation``'s action holds for its owner, in every Blender version."""
     action = animation.action
     if not hasattr(action, "layers"):  # before 4.4

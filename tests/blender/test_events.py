@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import bpy
 import pytest
@@ -88,6 +89,60 @@ def test_keys_of_a_tagged_property_are_events() -> None:
         (7.25, "hit", 1.0, "tin bucket"),
         (12.0, "step", 1.0, "gravel"),
     ]
+
+
+def _in_a_strip(**settings: Any) -> tuple[bpy.types.Object, list[float]]:
+    """A thing tagged at frames 1, 3 and 5 of an action, in a strip that begins at frame 11; where its hits
+    are then.
+    """
+    scene = bpy.context.scene
+    thing = bpy.data.objects.new("Gong", None)
+    scene.collection.objects.link(thing)
+    for frame in (1, 3, 5):
+        thing["hit"] = 1.0
+        thing.keyframe_insert('["hit"]', frame=frame)
+    data = thing.animation_data
+    action, slot = data.action, getattr(data, "action_slot", None)
+    track = data.nla_tracks.new()
+    strip = track.strips.new("Gong", 11, action)
+    if slot is not None:
+        strip.action_slot = slot
+    data.action = None
+    for name, value in settings.items():
+        setattr(track if name == "is_solo" else strip, name, value)
+    return thing, _frames()
+
+
+def _frames() -> list[float]:
+    found = events.read(bpy.context.scene, FrameRange(1, 60), Rate(24))
+    return [round(float(one.time_s) * 24 + 1, 3) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("settings", "frames"),
+    [
+        ({}, [11.0, 13.0, 15.0]),
+        ({"scale": 2.0}, [11.0, 15.0, 19.0]),
+        ({"repeat": 2.5}, [11.0, 13.0, 15.0, 17.0, 19.0, 21.0]),
+        ({"action_frame_start": 2.0, "use_reverse": True}, [11.0, 13.0]),
+        ({"mute": True}, []),
+    ],
+)
+def test_tags_are_heard_where_their_strips_are_played(settings: dict[str, Any], frames: list[float]) -> None:
+    assert _in_a_strip(**settings)[1] == frames
+
+
+def test_tags_of_layers_that_are_off_are_not_heard() -> None:
+    thing, _ = _in_a_strip()
+    data = thing.animation_data
+    data.nla_tracks.new().is_solo = True
+    assert _frames() == []
+    data.nla_tracks[1].is_solo = False
+    assert len(_frames()) == 3
+    data.nla_tracks[0].mute = True
+    assert _frames() == []
+    data.nla_tracks[0].mute, data.use_nla = False, False
+    assert _frames() == []
 
 
 def test_bones_are_tagged_as_objects_are() -> None:
