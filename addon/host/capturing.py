@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import bpy
 
+from .. import words_only
 from ..jobs import CAPTURING
 from ..wire.errors import BadInput, FootfallError
+from ..words_only import SOURCE
 from . import texts
 from .orders import wants_hits
 
 if TYPE_CHECKING:
     from .capture import Capture
+    from .capture_none import NoPictures
     from .orders import Order
     from .session import Session
     from .tracks import Reading
@@ -28,7 +32,7 @@ class Running:
     progress: 0..1.
     """
 
-    def __init__(self, job_id: str, capture: Capture) -> None:
+    def __init__(self, job_id: str, capture: Capture | NoPictures) -> None:
         self.job_id = job_id
         self.capture = capture
         self.complete = False
@@ -130,7 +134,7 @@ def _continue(session: Session, running: Running) -> bool:
                 session.did, running.reads = "begin", False
                 running.reading = _reading(session, running)
             elif running.reads_next:
-                _read_on(running)
+                _read_on(session, running)
             elif not running.complete:
                 running.complete = not running.capture.step()
             else:
@@ -149,22 +153,32 @@ def _continue(session: Session, running: Running) -> bool:
     return True
 
 
-def _read_on(running: Running) -> None:
+def _read_on(session: Session, running: Running) -> None:
     """Read hits as far as the next picture, or to the end: both go through the frames together."""
     reading, capture = running.reading, running.capture
     assert reading is not None
     plays = capture.route == "camera"
     if not capture.beside(lambda: reading.step(until=capture.next_frame), plays=plays):
         running.hits, running.reading = reading.finish(), None
+        session.works[running.job_id].notes += reading.notes
 
 
 def _reads(order: Order) -> bool:
-    """Where hits are wanted and nobody has said where they are, the scene's motion tells."""
-    return order.hits == "scene" and "events" not in order.settings and wants_hits(order.settings)
+    """Where hits are wanted and nobody has said where they are, the scene's motion tells; but what is heard
+    without being seen is not what moves there.
+    """
+    return (
+        order.source != SOURCE
+        and order.hits == "scene"
+        and "events" not in order.settings
+        and wants_hits(order.settings)
+    )
 
 
 def _motion(order: Order) -> str:
     """When the worker is to look for hits in small pictures of every frame: see CaptureOptions."""
+    if order.source == SOURCE:
+        return "never"
     settings = order.settings
     known = "events" in settings and bool(settings["layers"])
     asked = wants_hits(settings) or not settings["layers"]
@@ -201,13 +215,27 @@ def _request(session: Session, running: Running, frames: Any, times_s: Any) -> A
         marked = events.read(scene, order.span, order.rate)
         found = with_markers(running.hits or (), marked, order.rate.seconds(1))
         settings["events"] = strong(found, settings.get("least_strength", 0.0))
-    if settings.get("hard_cuts") and running.capture.route != "sequencer":
+    if order.source == SOURCE:
+        settings |= _unseen(settings)
+    elif settings.get("hard_cuts") and running.capture.route != "sequencer":
         cuts = cut_frames(scene, order.span)[:CUTS]
         settings["cuts"] = tuple(wire_seconds(order.span.time_s(frame, order.rate)) for frame in cuts)
     if running.capture.motion is not None:
         settings |= {"motion": running.capture.motion.grey, "motion_rate": running.capture.motion.plan.rate}
     duration_s = wire_seconds(order.span.duration_s(order.rate))
     return FoleyRequest(frames=frames, times_s=times_s, duration_s=duration_s, **settings)
+
+
+def _unseen(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a job that words alone decide. Spots that nobody has set are not missed."""
+    from . import bundles
+
+    found = {}
+    if settings.get("condition", "picture") == "picture":
+        found["condition"] = words_only.condition("auto", bundles.queries_of(settings.get("bundle", "")))
+    if "bed" in settings.get("layers", ()) and not settings.get("events"):
+        found |= {"layers": ("bed",), "in_sync": False}
+    return found
 
 
 def _scene(name: str, uid: int) -> bpy.types.Scene:

@@ -286,7 +286,7 @@ class Session:
             work = self.works[job.job_id]
             work.heard, work.request = getattr(event.result, "heard", ()), None  # pictures hear nothing
             work.took_s = self.clock() - work.started
-            work.notes = [texts.clean(note) for note in event.result.warnings]
+            work.notes += [texts.clean(note) for note in event.result.warnings]
 
     def store_again(self, job_id: str) -> None:
         """Write a sound that could not be saved before, with the present preferences. Raises SaveError."""

@@ -11,7 +11,7 @@ import bpy
 import footfall
 import numpy as np
 import pytest
-from footfall.addon.host import capturing, demo_shot, orders, tracks
+from footfall.addon.host import capturing, demo_shot, orders, track_things, tracks
 from footfall.addon.host.session import Session
 from footfall.addon.timeline import FrameRange, Rate
 from footfall.addon.wire.messages import Event
@@ -222,3 +222,26 @@ def test_a_job_goes_through_the_frames_once(monkeypatch: pytest.MonkeyPatch) -> 
     inner = [frame for frame, _ in itertools.groupby(shown) if 8 <= frame <= 40]
     assert len(inner) <= 40 - 8 + 1 + 6  # a few looks between frames come on top
     assert scene.frame_current == 7
+
+
+@pytest.mark.usefixtures("enabled")
+def test_what_a_job_leaves_out_is_told_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = scene_truth.make("parented", 6, 24, 1.0).scene
+    session = Session()
+    sent = []
+    monkeypatch.setattr(session, "warm_up", lambda: None)
+    monkeypatch.setattr(session, "send", lambda job_id, request, path: sent.append(request))
+    monkeypatch.setattr(track_things, "MOST_BODIES", 1)
+    settings = {"layers": ("spots",), "takes": 1}
+    span = FrameRange(1, 12)
+    session.add(
+        orders.make(
+            scene, session.file_id, span, source="render", per_second=2.0, settings=settings, hits="scene"
+        )
+    )
+    for _ in range(500):
+        capturing.step(session)
+        if sent:
+            break
+    (work,) = session.works.values()
+    assert any("largest" in note for note in work.notes)
