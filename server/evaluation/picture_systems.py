@@ -38,6 +38,7 @@ DIRECT = "direct mapping (ridge)"
 SYSTEMS = (AUDIOTOKEN, LABEL, OWN, CAPTION, DIRECT)
 AT_ONCE = 8  # pictures in one pass
 FIT = 2000  # pairs that the direct mapping is fitted on
+FIT_NUMBERS = 40_000_000  # in their states at most, for the memory's sake
 READ = 64  # prompts in one pass
 
 Tick = Callable[[], None]
@@ -93,7 +94,8 @@ class Told:
 
     def _straight(self) -> Tensor:
         data = self.known
-        shots = [shot for shot, (a, b) in enumerate(_frames(data)) if b > a and data.captions[shot]][:FIT]
+        most = min(FIT, FIT_NUMBERS // read(self.painter, [""]).numel())
+        shots = [shot for shot, (a, b) in enumerate(_frames(data)) if b > a and data.captions[shot]][:most]
         states = read(self.painter, [data.words[data.captions[shot][0]] for shot in shots])
         line = ridge(data.sounds[shots].double().numpy(), states.flatten(1).double().cpu().numpy())
         found = torch.from_numpy(line(self.rows)).to(states)
@@ -126,19 +128,20 @@ def read(painter: Painter, prompts: Sequence[str]) -> Tensor:
 
 
 def paint(painter: Painter, conditions: Tensor, how: Painting, tick: Tick) -> np.ndarray:
-    """(N, L, W) -> (N, H, W, 3) uint8; each group of pictures has noise of its own, the same for all systems.
+    """(N, L, W) -> (N, H, W, 3) uint8. ``tick`` after each picture; it may raise to stop.
 
-    ``tick`` after each picture; it may raise to stop.
+    Each group of pictures has noise of its own, the same for all systems. Neighbours, which are of a family,
+    are never in one group, so that noise alone makes their pictures no more alike.
     """
     chosen = {name: value for name, value in (("steps", how.steps), ("guidance", how.guidance)) if value}
-    made = []
-    for start in range(0, len(conditions), AT_ONCE):
-        group = conditions[start : start + AT_ONCE]
-        seed = seed_of(how.seed, "picture", start) % 2**31
-        made.append(painter.paint(group, seed=seed, **chosen)[:, 0])
-        for _ in range(len(group)):
+    groups = -(-len(conditions) // AT_ONCE)
+    made = np.zeros((len(conditions), painter.size, painter.size, 3), np.uint8)
+    for first in range(groups):
+        seed = seed_of(how.seed, "picture", first) % 2**31
+        made[first::groups] = painter.paint(conditions[first::groups], seed=seed, **chosen)[:, 0]
+        for _ in range(len(conditions[first::groups])):
             tick()
-    return np.concatenate(made)
+    return made
 
 
 def at_size(frames: np.ndarray, size: int) -> np.ndarray:

@@ -18,7 +18,6 @@ import torch
 
 from ...addon.wire.errors import BadInput
 from ..models import device as devices
-from ..models.audiotoken import PROMPT
 from ..models.bundle import STARTER, find_bundle
 from ..models.loaded import Models, load_models
 from ..round_trip import RoundTrip
@@ -108,7 +107,7 @@ def _heard(
     """Makes the takes, and asks everybody about them."""
     system = resolved(System(model=models.bundle.root.name, condition="picture"), models)
     columns: list[dict[str, np.ndarray]] = []
-    trip = RoundTrip(painter=hands.painter, embedder=hands.embedder, clip=hands.clip, words=PROMPT)
+    trip = RoundTrip(painter=hands.painter, embedder=hands.embedder, clip=hands.clip)
     seen = torch.stack([hands.clip.encode_images(item.frames).mean(0) for item in items])
     texts = tuple(sorted({caption for item in items for caption in item.shot.captions}))
     between = bridge(texts, hands.clip, hands.clap)

@@ -12,6 +12,7 @@ import soundfile
 from footfall.addon.options import Parser
 from footfall.addon.wire.errors import BadInput, ModelMissing, SaveError, WrongUsage
 from footfall.cli import eval as command
+from footfall.server.models import bundle
 
 from ..server.evaluation.conftest import write_judge, write_world
 
@@ -52,6 +53,52 @@ def test_layers_that_use_the_hits_are_systems_of_their_own() -> None:
         "text: starter, good, bed and spots",
         "text: starter, good, in sync",
     ]
+
+
+def test_each_way_to_ask_is_a_system_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "find_bundle", lambda name, *rest, **more: KINDS[name])
+    words = ("--compare", "clipsonic", "--model", "sees", "--model", "maps", "--labels", "told")
+    found = command._asked(parsed(*words, "--mapper", "bridge", "--quality", "draft"))
+    assert [one.name for one in found] == [
+        *("sees, IQ, draft", "sees, ZS, draft", "sees, PD, draft"),
+        *("maps, IQ, bridge, draft", "maps, ZS, bridge, draft", "maps, CLAP's words, draft"),
+        "told, labels, draft",
+    ]
+    assert {one.condition for one in found} == {"query"}
+
+
+class Kind:
+    """What of a bundle decides how it is asked."""
+
+    mappers = ("bridge",)
+
+    def __init__(self, condition: str, *queries: str) -> None:
+        self.condition, self.queries = condition, queries
+
+
+KINDS = {
+    "sees": Kind("clip", "picture", "clip_text", "clip_text_prior"),
+    "maps": Kind("clap", "picture", "clap_text", "clip_text"),
+    "told": Kind("clip", "picture", "clip_text", "clip_text_prior"),
+}
+
+
+def test_pictures_are_measured_with_one_model_at_a_time(work: Path) -> None:
+    words = ("--compare", "audiotoken", "--model", "a", "--model", "b", "--work", str(work), "--json")
+    with pytest.raises(WrongUsage, match="one --model"):
+        command.run(parsed(*words))
+
+
+@pytest.mark.parametrize("compare", ["audiotoken", "round-trip"])
+def test_a_painter_is_needed_for_pictures(compare: str, work: Path) -> None:
+    with pytest.raises(ModelMissing):
+        command.run(parsed("--compare", compare, "--model", "nowhere", "--work", str(work), "--json"))
+
+
+def test_each_comparison_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    places = {command._out(parsed("--compare", name), tmp_path) for name in command.COMPARISONS}
+    assert len(places) == len(command.COMPARISONS)
+    assert tmp_path / "eval" / "report" in places
 
 
 def test_sounds_alone_need_no_model() -> None:

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,55 +21,9 @@ from footfall.server.models.loaded import Models
 from footfall.server.round_trip import UNHEARD, RoundTrip
 from footfall.server.train import features
 from footfall.server.train.shards import shard_name, write_frames, write_sounds
-from torch import Tensor
 
 from .conftest import EACH, FAMILIES, jpegs_of, make_shot, sound_of
-
-WIDTH, LENGTH, SIZE = 6, 4, 32
-
-
-class FakePainter:
-    """Words are random rows; a picture is the colour of its last word that says something."""
-
-    size, width = SIZE, WIDTH
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, int]] = []
-
-    def word(self, text: str) -> Tensor:
-        seed = int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
-        return torch.randn(WIDTH, generator=torch.Generator().manual_seed(seed))
-
-    def read(self, prompts: Sequence[str], tokens: Tensor | None = None) -> Tensor:
-        rows = torch.zeros(len(prompts), LENGTH, WIDTH)
-        for number, prompt in enumerate(prompts):
-            rows[number, -1] = self.word(prompt) if tokens is None else tokens[number]
-        return rows
-
-    def paint(
-        self, conditions: Tensor, *, seed: int, takes: int = 1, steps: int = 0, guidance: float = 0.0,
-        control: object = None,
-    ) -> np.ndarray:  # fmt: skip
-        self.calls.append((len(conditions), seed))
-        noise = np.random.default_rng(seed).integers(0, 20, (len(conditions), takes, SIZE, SIZE, 3))
-        colour = torch.sigmoid(conditions[:, -1, :3]).numpy()[:, None, None, None] * 200
-        return (noise + colour).astype(np.uint8)
-
-
-class FakeEmbedder:
-    """A sound's token is how loud it is in three bands."""
-
-    def tokens(self, waves: Sequence[np.ndarray], rate_hz: int) -> Tensor:
-        from footfall.addon.wire.errors import BadInput
-
-        rows = []
-        for wave in waves:
-            if not np.abs(wave).max(initial=0.0):
-                raise BadInput("There is nothing to hear.")
-            power = np.square(np.abs(np.fft.rfft(wave)))
-            bands = [float(np.log(part.mean() + 1e-9)) for part in np.array_split(power, 3)]
-            rows.append(torch.tensor([*bands, 0.0, 0.0, 0.0]))
-        return torch.stack(rows)
+from .painting import LENGTH, WIDTH, FakeEmbedder, FakePainter
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +161,7 @@ def test_painting_stops_where_it_is_told_to(painter: FakePainter) -> None:
 
 
 def test_a_round_trip_prefers_the_sound_that_paints_the_shot(hands: Hands) -> None:
-    trip = RoundTrip(painter=hands.painter, embedder=hands.embedder, clip=hands.clip, words="a photo of a")
+    trip = RoundTrip(painter=hands.painter, embedder=hands.embedder, clip=hands.clip)
     draw = np.random.default_rng(0)
     low, high = np.cumsum(draw.standard_normal(16_000)), np.diff(draw.standard_normal(16_001))
     low, high = (wave / np.abs(wave).max() for wave in (low, high))
