@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sound onto disk: which folder, which name, and a WAV that is either whole or not there.
+"""Sounds and pictures onto disk: which folder, which name, and a file that is either whole or not there.
 
 Runs on the IO thread; never touches bpy. A file is written under a temporary name, flushed to the disk and
 then renamed, so its final name never stands for half a sound; a name that exists is never reused. When a
@@ -16,9 +16,10 @@ import secrets
 import stat
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class SaveTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """A WAV on disk. ``sentence``: empty, or why it lies in another folder than the one that was chosen."""
+    """A file on disk. ``sentence``: empty, or why it lies in another folder than the one that was chosen."""
 
     path: Path
     sentence: str = ""
@@ -184,6 +185,19 @@ def file_name(job_id: str, take: int, layer: str, index: int = 0, label: str = "
     return "-".join([*parts, slug] if slug and slug != layer else parts) + ".wav"
 
 
+def picture_name(job_id: str, span: int, take: int, label: str = "") -> str:
+    """``1f0c…-picture-003-take2-glass.png``; as ``file_name``. Raises SaveError."""
+    plain = isinstance(job_id, str) and re.fullmatch(r"[0-9a-f]{32}", job_id, re.ASCII)
+    counted = (
+        type(take) is int and 0 <= take < limits.TAKES and type(span) is int and 0 <= span < limits.PICTURES
+    )
+    if not plain or not counted:
+        raise SaveError("A picture with an unusable name was refused. Make it again.", repr(job_id)[:200])
+    parts = [job_id[:JOB_DIGITS], "picture", f"{span + 1:03}", *([f"take{take + 1}"] if take else [])]
+    slug = _slug(label)
+    return "-".join([*parts, slug] if slug else parts) + ".png"
+
+
 def _slug(label: str) -> str:
     plain = unicodedata.normalize("NFKD", label[: 4 * SLUG]).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:SLUG].strip("-")
@@ -204,29 +218,52 @@ def write_clip(
         raise ValueError("lead and samples must hold the waveform")
     if samples * waveform.shape[1] * wav.SAMPLE_BYTES > wav.MOST_BYTES:
         raise SaveError("The sound is too long for a WAV file. Generate it in shorter pieces.")
+
+    def fill(file: BinaryIO) -> None:
+        wav.write(file, waveform, rate_hz, lead=lead, samples=samples)
+
+    return _keep(target, name, fill, "sound")
+
+
+def write_picture(target: SaveTarget, name: str, octets: bytes) -> Saved:
+    """Write a PNG into the first folder of ``target`` that takes it. ``name``: of ``picture_name``.
+
+    Raises SaveError.
+    """
+    if not re.fullmatch(r"[0-9a-z-]{1,120}\.png", name, re.ASCII):
+        raise SaveError("A picture with an unusable name was refused. Make it again.", repr(name)[:200])
+
+    def fill(file: BinaryIO) -> None:
+        file.write(octets)
+
+    return _keep(target, name, fill, "picture")
+
+
+def _keep(target: SaveTarget, name: str, fill: Callable[[BinaryIO], None], what: str) -> Saved:
+    """Try one place after the other. Raises SaveError when none takes it."""
     failures: list[str] = []
     for place in target.places:
         try:
-            path = _write(place, name, waveform, rate_hz, lead, samples)
+            path = _write(place, name, fill)
         except OSError as error:
             failures.append(f"{place.folder} cannot be used: {_reason(error)}.")
             continue
-        said = [*failures, f"The sound is kept in {place.folder}."] if failures else []
+        said = [*failures, f"The {what} is kept in {place.folder}."] if failures else []
         return Saved(path=path, sentence=" ".join(said))
     raise SaveError(
-        "The sound could not be saved. Make room on the disk, or choose another output folder in the "
+        f"The {what} could not be saved. Make room on the disk, or choose another output folder in the "
         "preferences, and place it again.",
         " ".join(failures),
     )
 
 
-def _write(place: Place, name: str, waveform: np.ndarray, rate_hz: int, lead: int, samples: int) -> Path:
+def _write(place: Place, name: str, fill: Callable[[BinaryIO], None]) -> Path:
     """One attempt in one folder; leaves either the whole file or nothing. Raises OSError."""
     place.open()
     with _temporary(place.folder) as (temporary, descriptor):
         with os.fdopen(descriptor, "wb") as file:
             try:
-                wav.write(file, waveform, rate_hz, lead=lead, samples=samples)
+                fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
@@ -255,9 +292,9 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, int]]:
 
 def _free_name(folder: Path, name: str) -> Path:
     """``name``, or with a number where that exists already, be it a dangling link. Raises FileExistsError."""
-    stem = name.removesuffix(".wav")
+    stem, dot, ending = name.rpartition(".")
     for number in range(1, SAME_NAME):
-        path = folder / (name if number == 1 else f"{stem}-{number}.wav")
+        path = folder / (name if number == 1 else f"{stem}-{number}{dot}{ending}")
         if not os.path.lexists(path):
             return path
     raise FileExistsError(errno.EEXIST, "too many files of one name", str(folder / name))
