@@ -140,10 +140,11 @@ class Conditions:
 
     def _read(self, words: str, tell: Callable[[float], None], *, by_prior: bool) -> Tensor:
         """(1, D): words as CLIP reads them, or as what CLIP would see where they hold."""
-        row = self._models.clip.encode_text([words])
-        if by_prior:
-            row = self._models.text_prior().map(row, seed_of(self._request.seed, "prior"), tell)
-        return row.float().cpu()
+        clip = self._models.clip
+        if not by_prior:
+            return clip.encode_text([words])
+        seed = seed_of(self._request.seed, "prior")
+        return self._models.text_prior().pictured(clip, [words], seed, tell).float().cpu()
 
     def _mapped(self, clip_rows: Tensor) -> Tensor:
         if self._by_clip:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,17 @@ SHOTS_REMEMBERED = 16
 Tokenize = Callable[[Sequence[str]], np.ndarray]
 _MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
 _TOKENIZER = "clip/tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Words:
+    """Texts as CLIP's text tower reads them. tokens: (N, L, W) float32, what it makes of each of its L
+    places, zeros behind the end; known: (N, L) bool, where a token of the text stands; rows: (N, C) float32.
+    """
+
+    tokens: Tensor
+    known: Tensor
+    rows: Tensor
 
 
 class ClipEncoder:
@@ -122,8 +134,32 @@ class ClipEncoder:
                 rows.append(self._encode_ids(ids).float().cpu())
         return torch.cat(rows).clone()
 
+    def read_words(self, texts: Sequence[str]) -> Words:
+        """What the text tower makes of every token, beside the rows of ``encode_text``; float32, CPU."""
+        import torch
+
+        ids = self._tokenize(texts)
+        with torch.inference_mode(), memory_guard(self._device, "reading the words"):
+            tokens, rows = self._read(ids)
+        short = ids.shape[1] - tokens.shape[1]
+        known = np.arange(ids.shape[1]) <= ids.argmax(-1)[:, None]
+        return Words(
+            tokens=torch.nn.functional.pad(tokens.float().cpu(), (0, 0, 0, short)),
+            known=torch.from_numpy(known),
+            rows=rows.float().cpu().clone(),
+        )
+
     def _encode_ids(self, ids: np.ndarray) -> Tensor:
-        """(N, 77) token ids to (N, 512), as open_clip's ``encode_text``, in the time that the texts take.
+        """(N, 77) token ids to (N, 512), as open_clip's ``encode_text``, in the time that the texts take."""
+        import torch
+
+        model = self._model
+        if model.text_pool_type != "argmax" or model.attn_mask is None:
+            return model.encode_text(torch.from_numpy(ids).to(self._device))
+        return self._read(ids)[1]
+
+    def _read(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:
+        """(N, 77) token ids to (N, L, W) and (N, 512), on the device.
 
         The tower looks only backwards and the row of the end token is taken, so what is behind the last end
         token of the batch, nearly all of it for a caption, changes nothing and is left out.
@@ -132,13 +168,11 @@ class ClipEncoder:
 
         model = self._model
         length = int(ids.argmax(-1).max()) + 1
-        if model.text_pool_type != "argmax" or model.attn_mask is None:
-            return model.encode_text(torch.from_numpy(ids).to(self._device))
         kept = torch.from_numpy(np.ascontiguousarray(ids[:, :length])).to(self._device)
         x = model.token_embedding(kept) + model.positional_embedding[:length]
         x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
         ends = x[torch.arange(len(ids), device=x.device), kept.argmax(-1)]
-        return ends @ model.text_projection
+        return x, ends @ model.text_projection
 
     def prepare(self, frames: np.ndarray) -> Tensor:
         """(T, H, W, 3) uint8 to (T, 3, S, S) as the model wants it: short side to S, middle cut out,

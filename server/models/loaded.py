@@ -15,9 +15,10 @@ from .bundle import Bundle
 from .captions import Bank, load_bank
 from .clap import ClapEncoder
 from .clip import ClipEncoder
-from .mapper import TEXT_PRIOR, Bridge, Mapper, choose, load_mapper, load_text_prior
+from .mapper import Bridge, Mapper, choose, load_mapper
 from .offset import measure_offset
 from .spectral_vocoder import SpectralVocoder
+from .text_prior import TextPrior, load_text_prior
 from .vocoder import Vocoder, load_vocoder
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Models:
     offset: int
     _mappers: dict[str, Mapper] = field(default_factory=dict)
     _silence: torch.Tensor | None = None
+    _text_prior: TextPrior | None = None
 
     @property
     def rate_hz(self) -> int:
@@ -73,11 +75,11 @@ class Models:
             self._silence = silent_latent(self.bundle, self.device, self.dtype, self.vocoder.mels)
         return self._silence
 
-    def text_prior(self) -> Mapper:
+    def text_prior(self) -> TextPrior:
         """From CLIP's words to CLIP's pictures. Raises ModelMissing, ModelRefused."""
-        if TEXT_PRIOR not in self._mappers:
-            self._mappers[TEXT_PRIOR] = load_text_prior(self.bundle, self.device)
-        return self._mappers[TEXT_PRIOR]
+        if self._text_prior is None:
+            self._text_prior = load_text_prior(self.bundle, self.device)
+        return self._text_prior
 
 
 def load_models(

@@ -5,7 +5,6 @@ Three kinds behind one face: ``bridge`` needs no training (softmax over the capt
 an MLP, ``generative`` a diffusion prior. A trained mapper lies in ``mappers/KIND/`` of its bundle as
 ``config.json`` and ``model.safetensors``; the configuration names the two spaces that it joins, by name and
 hash, and any other pair is refused, because a wrong pair raises no error and only sounds wrong.
-``text_prior/`` is laid out alike and joins CLIP's words to CLIP's pictures.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from .weights import load_weights
 BRIDGE_TEMPERATURE = 100.0  # CLIP's own logit scale
 HIDDEN = 2048
 PREFERRED = ("generative", "regression", "bridge")  # what ``auto`` takes first
-TEXT_PRIOR = "text_prior"
 # The largest networks that a configuration may ask for; far above any that exists.
 _REGRESSION = {"clip_size": 8192, "clap_size": 8192, "hidden": 65536}
 _GENERATIVE = {"size": 8192, "clip_size": 8192, "layers": 64, "heads": 64, "head_size": 256}
@@ -130,11 +128,11 @@ def load_mapper(bundle: Bundle, kind: str, bank: Bank, device: torch.device) -> 
     config = bundle.json(f"{folder}/config.json")
     check_spaces(config, bundle)
     if name == "generative":
-        prior, steps = _load_prior(bundle, folder, config, device)
-        _check_sizes(bundle, folder, (prior.clip_size, prior.size), (bank.clip.shape[1], bank.clap.shape[1]))
+        prior, steps = load_prior(bundle, folder, config, device)
+        check_sizes(bundle, folder, (prior.clip_size, prior.size), (bank.clip.shape[1], bank.clap.shape[1]))
         return Generative(prior, steps)
     sizes = _sizes(bundle, folder, config, _REGRESSION, needed=("clip_size", "clap_size"))
-    _check_sizes(
+    check_sizes(
         bundle, folder, (sizes["clip_size"], sizes["clap_size"]), (bank.clip.shape[1], bank.clap.shape[1])
     )
     path = bundle.weights(folder)
@@ -142,25 +140,10 @@ def load_mapper(bundle: Bundle, kind: str, bank: Bank, device: torch.device) -> 
         return Regression(load_weights(lambda: RegressionNetwork(**sizes), path, device=device))
 
 
-def load_text_prior(bundle: Bundle, device: torch.device) -> Generative:
-    """From CLIP's words to CLIP's pictures (as CLIPSonic-PD): its ``map`` takes and gives rows of CLIP's
-    space. Raises ModelMissing, ModelRefused, OutOfMemory.
-    """
-    if not bundle.has(TEXT_PRIOR):
-        raise ModelMissing(
-            f"The model {bundle.title} has no prior from words to pictures; "
-            "choose the condition clip_text or clap_text instead, or another model."
-        )
-    config = bundle.json(f"{TEXT_PRIOR}/config.json")
-    _check_space(config, "clip", bundle.clip_space, bundle)
-    prior, steps = _load_prior(bundle, TEXT_PRIOR, config, device)
-    _check_sizes(bundle, TEXT_PRIOR, (prior.clip_size,), (prior.size,))
-    return Generative(prior, steps)
-
-
-def _load_prior(
+def load_prior(
     bundle: Bundle, folder: str, config: Mapping[str, Any], device: torch.device
 ) -> tuple[GenerativePrior, int]:
+    """The network in ``folder`` and its steps. Raises ModelMissing, ModelRefused, OutOfMemory."""
     sizes = _sizes(bundle, folder, config, _GENERATIVE)
     steps = config.get("steps", GenerativePrior.STEPS)
     if type(steps) is not int or not 1 <= steps <= TRAIN_STEPS:
@@ -187,7 +170,8 @@ def _sizes(
     return dict(network)
 
 
-def _check_sizes(bundle: Bundle, folder: str, own: tuple[int, ...], given: tuple[int, ...]) -> None:
+def check_sizes(bundle: Bundle, folder: str, own: tuple[int, ...], given: tuple[int, ...]) -> None:
+    """Raises ModelRefused."""
     if own != given:
         raise _nonsense(bundle, folder, f"rows of {own} numbers, not of {given}")
 
@@ -201,18 +185,26 @@ def _nonsense(bundle: Bundle, folder: str, detail: str) -> ModelRefused:
 
 def check_spaces(config: Mapping[str, Any], bundle: Bundle) -> None:
     """Refuses a mapper made for other CLIP or CLAP weights than the bundle's. Raises ModelRefused."""
-    _check_space(config, "clip", bundle.clip_space, bundle)
-    _check_space(config, "clap", bundle.clap_space, bundle)
+    check_space(config, "clip", bundle.clip_space, bundle)
+    check_space(config, "clap", bundle.clap_space, bundle)
 
 
-def _check_space(config: Mapping[str, Any], side: str, space: SpaceId, bundle: Bundle) -> None:
+def check_space(
+    config: Mapping[str, Any],
+    side: str,
+    space: SpaceId,
+    bundle: Bundle,
+    what: str = "mapper",
+    instead: str = "use the bridge mapper",
+) -> None:
+    """Refuses ``what`` made for another ``clip`` or ``clap`` than ``space``. Raises ModelRefused."""
     said = config.get(side)
     if isinstance(said, dict) and said.get("sha256") == space.sha256:
         return
     name = said.get("name", "unnamed") if isinstance(said, dict) else "unnamed"
     raise ModelRefused(
-        f"This mapper was made for another {side.upper()} ({str(name)[:60]}) than the one in "
-        f"{bundle.title} ({space.name}); use the bridge mapper, or one made for this model."
+        f"This {what} was made for another {side.upper()} ({str(name)[:60]}) than the one in "
+        f"{bundle.title} ({space.name}); {instead}, or one made for this model."
     )
 
 

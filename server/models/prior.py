@@ -10,7 +10,7 @@ wide, 15 layers, 8 heads of 64; the paper publishes 48.83 M.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -60,7 +60,11 @@ def reverse_steps(count: int) -> tuple[Step, ...]:
     """
     if not 1 <= count <= TRAIN_STEPS:
         raise ValueError(f"{count} steps")
-    times = [TRAIN_STEPS - 1 - index * TRAIN_STEPS // count for index in range(count)]
+    return steps_at([TRAIN_STEPS - 1 - index * TRAIN_STEPS // count for index in range(count)])
+
+
+def steps_at(times: Sequence[int]) -> tuple[Step, ...]:
+    """The reverse steps through falling ``times`` 0..999; the last of them ends at the target."""
     power = signal_power()
     steps = []
     for time, following in zip(times, [*times[1:], None], strict=True):

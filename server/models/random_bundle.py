@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +43,23 @@ def write_random_bundle(
     """
     if name not in layouts.NAMES:
         raise BadInput(f"There is no layout named {name[:80]!r}; choose one of {', '.join(layouts.NAMES)}.")
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise BadInput(f"{root} is not empty; choose a new folder for the random model.")
     plan = layouts.layout(name, tiny=tiny)
-    root.mkdir(parents=True, exist_ok=True)
-    try:
+    with new_folder(root):
         _write_parts(plan, root, seed, progress or (lambda what, done: None))
         manifest.seal(root, _manifest(name, root, tiny))
+
+
+@contextmanager
+def new_folder(root: Path) -> Iterator[None]:
+    """A new or empty folder that a random model is written into; gone again if the disk fails.
+
+    Raises BadInput, ModelError.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise BadInput(f"{root} is not empty; choose a new folder for the random model.")
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
     except OSError as error:
         shutil.rmtree(root, ignore_errors=True)
         raise ModelError(
@@ -91,7 +102,7 @@ def _plain(config: Config) -> Config:
 
 def _write_parts(plan: Layout, root: Path, seed: int, progress: Report) -> None:
     for part, file in CONFIGS.items():
-        _write_json(root / part / file, getattr(plan, part))
+        write_json(root / part / file, getattr(plan, part))
     tokens.write_roberta(root / "clap", plan.vocabulary)
     tokens.write_roberta(root / "tokenizer", plan.vocabulary)
     if plan.clip_vocabulary:
@@ -102,7 +113,7 @@ def _write_parts(plan: Layout, root: Path, seed: int, progress: Report) -> None:
         if part == "text_encoder":
             _write_text_tower(makers[part], root / "clap" / _WEIGHT_FILES["clap"], root / part / file)
         else:
-            _write_random(makers[part], root / part / file, seed * 16 + _CLASS_SEED[part])
+            write_random(makers[part], root / part / file, seed * 16 + _CLASS_SEED[part])
     progress("hashes", len(_WEIGHT_FILES) / (len(_WEIGHT_FILES) + 1))
 
 
@@ -131,12 +142,14 @@ def _manifest(name: str, root: Path, tiny: bool) -> manifest.Manifest:
     )
 
 
-def _write_json(path: Path, plain: Config) -> None:
+def write_json(path: Path, plain: Config) -> None:
+    """Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_random(build: Callable[[], nn.Module], path: Path, seed: int) -> None:
+def write_random(build: Callable[[], nn.Module], path: Path, seed: int) -> None:
+    """The weights of a module, drawn one by one, as a safetensors file. Raises OSError."""
     import torch
     from accelerate import init_empty_weights
 

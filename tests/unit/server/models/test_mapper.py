@@ -25,7 +25,6 @@ from footfall.server.models.mapper import (
     check_spaces,
     choose,
     load_mapper,
-    load_text_prior,
     spaces,
 )
 from footfall.server.models.random_mapper import KINDS, write_random_mapper
@@ -161,13 +160,6 @@ def test_generative_mapper_can_be_stopped(mapped: Bundle) -> None:
         load_mapper(mapped, "generative", bank_of(), CPU).map(rows(1), 0, progress)
 
 
-def test_text_prior_joins_words_to_pictures(tiny: Bundle, mapped: Bundle) -> None:
-    found = load_text_prior(mapped, CPU).map(rows(2), seed=1)
-    torch.testing.assert_close(found.norm(dim=-1), torch.ones(2))
-    with pytest.raises(ModelMissing, match="choose the condition clip_text"):
-        load_text_prior(tiny, CPU)
-
-
 # What is refused
 
 
@@ -177,8 +169,6 @@ def test_mapper_of_other_spaces_is_refused(mapped: Bundle) -> None:
         for kind in ("regression", "generative"):
             with pytest.raises(ModelRefused, match=f"made for another {side.upper()}"):
                 load_mapper(replace(mapped, **{f"{side}_space": other}), kind, bank_of(), CPU)
-    with pytest.raises(ModelRefused, match="made for another CLIP"):
-        load_text_prior(replace(mapped, clip_space=other), CPU)
 
 
 @pytest.mark.parametrize("said", [None, "name", [], {}, {"name": 5}, {"sha256": None}, {"name": "x" * 9999}])
