@@ -18,6 +18,7 @@ from torch.nn.functional import gelu, normalize, relu
 
 from ...addon.wire.errors import ModelRefused
 from .audio_depths import ClapEar, Ear, listen
+from .beats import load_beats
 from .bundle import Bundle, SpaceId
 from .clap import ClapEncoder
 from .weights import load_weights
@@ -88,13 +89,14 @@ class AudioToken:
         return torch.cat(rows).float() if rows else torch.zeros(0, self.width)
 
 
-def load_audiotoken(bundle: Bundle, painter: Painter, clap: ClapEncoder) -> AudioToken:
+def load_audiotoken(bundle: Bundle, painter: Painter, clap: ClapEncoder | None) -> AudioToken:
     """The embedder of a bundle, between the ear and the painter that it was trained with.
 
-    Raises ModelMissing; ModelRefused when it belongs to another ear or painter, or is damaged.
+    ``clap``: that of the bundle, or of another where it has none; None if there is none to be had. Raises
+    ModelMissing; ModelRefused when the embedder belongs to another ear or painter, or is damaged.
     """
     config = bundle.config(PART)
-    ear = _ear(bundle, config, clap)
+    ear = _ear(bundle, config, clap, painter.device)
     _check_pair(bundle, config, ear.space, painter.backbone)
     sizes = _sizes(bundle, config.get("network"))
     if (sizes["width"], sizes["token"]) != (ear.width, painter.width):
@@ -116,13 +118,15 @@ def embedder_config(
     }
 
 
-def _ear(bundle: Bundle, config: Mapping[str, Any], clap: ClapEncoder) -> Ear:
+def _ear(bundle: Bundle, config: Mapping[str, Any], clap: ClapEncoder | None, device: torch.device) -> Ear:
     kind = _side(bundle, config, "hears").get("kind")
-    if kind == "clap":
+    if kind == "beats":
+        return load_beats(bundle, device)
+    if kind == "clap" and clap is not None:
         return ClapEar(clap)
     raise ModelRefused(
-        f"The sounds' embedder of {bundle.title} listens through {str(kind)[:40]!r}, which Footfall does not "
-        "know; pull the model again."
+        f"The sounds' embedder of {bundle.title} listens through {str(kind)[:40]!r}, which is not there "
+        "or not known to Footfall; pull the model again."
     )
 
 

@@ -33,6 +33,8 @@ from ..models.mel_decoder import nothing
 from . import mel, parts
 from .kept import Kept, keep
 from .loop import Batch, Player
+from .painter import kept_latents
+from .picture_layout import picture_layout
 from .shards import Sample
 from .shards import fingerprint as shards_mark
 from .synth.shot import SECONDS
@@ -233,17 +235,19 @@ def seen(painter: Painter, sample: Sample) -> np.ndarray:
     return painter.latents(frames).cpu().numpy().astype(np.float16)
 
 
-def load_pairs(work: Path, ear: Ear, painter: Painter) -> Pairs:
+def load_pairs(work: Path, ear: Ear, painter: Painter, frames: Kept | None = None) -> Pairs:
     """The world's shots as ear and painter take them in, made at the first call.
 
-    Raises BadInput when the world has none, SaveError when the disk is full.
+    ``frames``: latents of this painter that are there already. Raises BadInput when the world has no shots,
+    SaveError when the disk is full.
     """
     world, folder = work / "world", work / NAME
     ears = f"ear-{_VERSION}-{fingerprint(ear.modules)[:12]}-{shards_mark(world, 'train')[:12]}"
-    eyes = f"eye-{_VERSION}-{fingerprint([painter.modules['vae']])[:12]}"
     heard = keep(world, "train", folder / "heard", lambda one: hearings(ear, one), ears, frames=True)
-    saw = keep(world, "train", folder / "seen", lambda one: seen(painter, one), eyes, frames=True)
-    places, latents = _by_key(heard), _by_key(saw)
+    if frames is None:
+        eyes = f"eye-{_VERSION}-{fingerprint([painter.modules['vae']])[:12]}"
+        frames = keep(world, "train", folder / "seen", lambda one: seen(painter, one), eyes, frames=True)
+    places, latents = _by_key(heard), _by_key(frames)
     shots = [shot for shot in heard.shots if shot.key in latents]
     return Pairs(
         places=tuple(places[shot.key] for shot in shots),
@@ -262,12 +266,13 @@ def task(work: Path, settings: Any) -> AudioTokenTask:
 
     Raises ModelMissing, ModelRefused, BadInput, SaveError.
     """
-    device = pick_device(getattr(settings, "device", "auto"))
+    device, model = pick_device(getattr(settings, "device", "auto")), getattr(settings, "model", None)
     with tempfile.TemporaryDirectory(dir=work, prefix=".audiotoken-", ignore_cleanup_errors=True) as folder:
-        clap, painter = _models(work, getattr(settings, "model", None), Path(folder), device)
+        clap, painter = _models(work, model, Path(folder), device)
         ear = ClapEar(clap)
+        own = kept_latents(work, picture_layout(tiny=settings.tiny)) if not model else None
         return AudioTokenTask(
-            load_pairs(work, ear, painter),
+            load_pairs(work, ear, painter, own),
             ear,
             painter,
             TINY if settings.tiny else FULL,

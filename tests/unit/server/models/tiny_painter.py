@@ -31,6 +31,7 @@ class TinyPainter:
         for module in self.modules.values():
             module.requires_grad_(False)
         bits = self._words.weight.numpy().tobytes()
+        self.device = torch.device("cpu")
         self.backbone = SpaceId(name="tiny", sha256=hashlib.sha256(bits).hexdigest())
 
     def _ids(self, text: str) -> list[int]:
