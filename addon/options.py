@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import words_only
 from .hit_file import rational, read_events
 from .hit_list import strong
 from .wire import limits
@@ -26,7 +27,7 @@ PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
 STARTER = "starter"
 RANGES = ("scene", "preview", "strips")
 HITS = ("scene", "markers", "pixels", "list")
-SOURCES = ("auto", "camera", "sequencer", "rendered", "render")
+SOURCES = ("auto", "camera", "sequencer", "rendered", "render", words_only.SOURCE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -252,8 +253,16 @@ def random_seed() -> int:
     return random.SystemRandom().randrange(2**31)
 
 
-def request_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Fields of FoleyRequest from ``add_sound_options``' namespace; without a seed one is drawn."""
+def picture_source(options: argparse.Namespace) -> str:
+    """Where the picture comes from: one of SOURCES."""
+    return words_only.SOURCE if words_only.is_asked(options) else str(options.source)
+
+
+def request_settings(options: argparse.Namespace, queries: Sequence[str] = ()) -> dict[str, Any]:
+    """Fields of FoleyRequest from ``add_sound_options``' namespace; without a seed one is drawn.
+
+    queries: what the chosen model can be asked by, as far as that is known. Raises WrongUsage, BadInput.
+    """
     settings = {
         "prompt": options.prompt,
         "negative_prompt": options.negative,
@@ -274,6 +283,8 @@ def request_settings(options: argparse.Namespace) -> dict[str, Any]:
         "vary": options.vary,
         "vary_seed": options.vary_seed,
     }
+    if words_only.is_asked(options):
+        settings |= words_only.settings(options, queries)
     if options.threshold is not None:
         settings["least_strength"] = options.threshold
     if options.events is not None and not hit_source(options):

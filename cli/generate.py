@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``footfall generate``: a film, picture, folder of frames or .blend file in, a WAV out."""
+"""``footfall generate``: a film, picture, folder of frames, .blend file or words in, a WAV out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from ..addon import options as shared
+from ..addon import words_only
 from ..addon.folders import models_folder
 from ..addon.takes import check_place, report, write_takes
-from ..addon.wire.errors import BadInput
+from ..addon.wire.errors import BadInput, WrongUsage
 from ..addon.wire.messages import FoleyRequest, Result
 from ..server.models.bundle import find_bundle
 from .blender import check_exit, find_blender, run_in_blender, turn
@@ -22,10 +26,18 @@ from .media import PICTURES, Shot, Span, read_shot
 from .mux import mux_film, mux_pictures
 from .progress import ProgressLine
 
+_NOTHING = np.zeros((0, 8, 8, 3), np.uint8)  # seen
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser("generate", help="sound for a film, picture, folder of frames or .blend")
-    parser.add_argument("input", type=Path, metavar="INPUT", help="film, picture, folder of frames or .blend")
+    parser.add_argument(
+        "input",
+        type=Path,
+        nargs="?",
+        metavar="INPUT",
+        help="film, picture, folder of frames or .blend; may be left out with --text",
+    )
     shared.add_output_options(parser)
     parser.add_argument("--mux", type=Path, metavar="OUT.mp4", help="also write the film with its new sound")
     parser.add_argument(
@@ -33,23 +45,32 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--blender", default="", metavar="PROGRAM", help="Blender's executable")
     shared.add_sound_options(parser)
+    words_only.add_options(parser)
+    parser.add_argument(
+        "--seconds",
+        type=shared.seconds,
+        metavar="S",
+        help=f"how long, where there is no INPUT (default {words_only.LENGTH_S:g})",
+    )
     shared.add_picture_options(parser)
     shared.add_scene_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.input.suffix.lower() == ".blend":
+    _check_usage(options)
+    if options.input is not None and options.input.suffix.lower() == ".blend":
         return _in_blender(options)
     if options.mux is not None and (options.start or options.end is not None) and not _still(options.input):
         raise BadInput("--mux needs the whole input; leave --start and --end out.")
-    output = options.output or Path(f"{options.input.stem}.wav")
+    output = options.output or Path(f"{options.input.stem if options.input else 'sound'}.wav")
     with ProgressLine(quiet=options.json) as line:
         line.show("reading", 0.0)
-        shot = read_shot(options.input, _span(options, lambda fraction: line.show("reading", fraction)))
+        shot = _shot(options, line)
         check_place(output)
-        settings = shared.request_settings(options)
         name, models_dir = shared.model_choice(options.model)
-        find_bundle(name, models_dir or models_folder())  # the worker would say it too, half a minute later
+        # The worker would say it too, half a minute later.
+        bundle = find_bundle(name, models_dir or models_folder())
+        settings = shared.request_settings(options, bundle.queries)
         request = FoleyRequest(
             frames=shot.frames,
             times_s=shot.times_s,
@@ -64,6 +85,33 @@ def run(options: argparse.Namespace) -> int:
         _mux(options, shot, written[0])
     _report(options, request, result, written)
     return 0
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    """Raises WrongUsage where INPUT and the options do not go together."""
+    if options.input is None and not words_only.is_asked(options):
+        raise WrongUsage("Generate needs INPUT: a film, picture, folder of frames or .blend; or --text.")
+    if options.input is None and (options.mux or options.start or options.end is not None):
+        raise WrongUsage("--mux, --start and --end need INPUT; --seconds says how long words are heard.")
+    if options.input is None and shared.hit_source(options):
+        raise WrongUsage("Without INPUT the hits come from a file: --events FILE.json.")
+    if options.input is not None and options.seconds is not None:
+        raise WrongUsage("--seconds is for words without INPUT; use --start and --end.")
+
+
+def _shot(options: argparse.Namespace, line: ProgressLine) -> Shot:
+    """What is to get sound. Where words alone decide, only its length and its hits are of use."""
+    if options.input is None:
+        length_s = Fraction(words_only.LENGTH_S) if options.seconds is None else options.seconds
+        if not length_s:
+            raise BadInput("--seconds must be more than 0.")
+        return _unseen(Shot(frames=_NOTHING, times_s=np.zeros(0), duration_s=length_s))
+    shot = read_shot(options.input, _span(options, lambda fraction: line.show("reading", fraction)))
+    return _unseen(shot) if words_only.is_asked(options) else shot
+
+
+def _unseen(shot: Shot) -> Shot:
+    return replace(shot, frames=_NOTHING, times_s=np.zeros(0))
 
 
 def _span(options: argparse.Namespace, tell: Callable[[float], None]) -> Span:

@@ -32,6 +32,8 @@ class Row:
     licence: str = ""
     commercial: bool = False
     installed: bool = True
+    makes: tuple[str, ...] = ("sound",)
+    queries: tuple[str, ...] = ()  # messages.CONDITIONS that it can be asked by; none: not known
 
     @property
     def note(self) -> str:
@@ -66,6 +68,8 @@ def report(bundles: Sequence[Any]) -> None:
             licence=texts.clean(info.licence, 60),
             commercial=info.commercial,
             installed=info.installed,
+            makes=info.makes,
+            queries=info.queries,
         )
         for info in bundles
     )
@@ -107,6 +111,14 @@ def find(name: str) -> Row:
     return Row(name=name, title=texts.clean(name, 60), installed=False, commercial=True)
 
 
+def queries_of(name: str, folder: Path | None = None) -> tuple[str, ...]:
+    """What the bundle ``name`` can be asked by; nothing if that is not known. ``folder``: where it lies, if
+    not in the models folder.
+    """
+    row = find(name) if folder is None else _read(folder / name / "bundle.toml")
+    return () if row is None else row.queries
+
+
 def enum_items(settings: Any, _context: Any) -> list[Item]:
     """Items of the bundle menu; the chosen one is among them even if it is not on this machine."""
     listed = list(rows())
@@ -137,13 +149,23 @@ def _label(row: Row) -> str:
 def _read(file: Path) -> Row | None:
     try:
         with file.open(encoding="utf-8") as stream:
-            head = stream.read(HEAD_CHARACTERS).partition("\n[")[0]  # what follows lists every file
+            head, _, files = stream.read(HEAD_CHARACTERS).partition("\n[")  # what follows lists every file
         card = tomllib.loads(head)
     except (OSError, ValueError):
         return None  # a damaged bundle: the worker names the fault when it is used
+    made = {"sound": '"unet/', "pictures": '"pictures/unet/'}
+    makes = tuple(kind for kind, part in made.items() if part in files)
     return Row(
         name=file.parent.name,
         title=texts.clean(str(card.get("title", file.parent.name)), 60),
         licence=texts.clean(str(card.get("licence", "")), 60),
         commercial=card.get("commercial") is True,
+        makes=makes,
+        queries=_queries(str(card.get("condition", "clap")), files) if "sound" in makes else (),
     )
+
+
+def _queries(condition: str, files: str) -> tuple[str, ...]:
+    """As the worker will say it once it runs."""
+    ways = ("picture", "clap_text", "clip_text") if condition == "clap" else ("picture", "clip_text")
+    return (*ways, "clip_text_prior") if '"text_prior/' in files else ways

@@ -3,9 +3,9 @@
 
 The routes: ``camera`` draws the scene camera off screen (capture_offscreen), ``sequencer`` shows what the
 sequencer shows (capture_sequencer), ``rendered`` reads the output path (capture_files), ``render`` renders
-small pictures (capture_render). All of them take whole frames, and each picture carries the exact time of
-its frame. Where hits are to be found in the picture, every frame is taken, once, and kept small and grey as
-well.
+small pictures (capture_render), ``words`` looks at nothing (capture_none). All of them take whole frames, and
+each picture carries the exact time of its frame. Where hits are to be found in the picture, every frame is
+taken, once, and kept small and grey as well.
 
 No object of Blender's is kept between two ticks. Whatever ends a capture (the last frame, the user, an
 error, a deleted scene, another file), the user gets frame, camera, unkeyed poses and view back; render
@@ -29,6 +29,8 @@ from ..timeline import FrameRange, Moment, Rate, moments, sample_times
 from ..wire import limits
 from ..wire.errors import BadInput, Cancelled, FootfallError
 from . import capture_files, capture_offscreen, capture_render, capture_sequencer
+from .capture_none import ROUTE as NO_ROUTE
+from .capture_none import NoPictures
 from .capture_simulation import frames_to_play
 from .capture_state import UserState, find_scene, require_scene
 from .override import NotAlone
@@ -120,8 +122,10 @@ def choose_route(scene: bpy.types.Scene, span: FrameRange, *, window: bool) -> C
     return Choice("render", "There is no window, so small pictures are rendered.")
 
 
-def begin(context: bpy.types.Context, options: CaptureOptions) -> Capture:
+def begin(context: bpy.types.Context, options: CaptureOptions) -> Capture | NoPictures:
     """Start a capture of ``options.scene``, or of the context's scene. Raises BadInput."""
+    if options.route == NO_ROUTE:
+        return NoPictures()
     scene = bpy.data.scenes.get(options.scene) if options.scene else context.scene
     if scene is None:
         raise BadInput(f"There is no scene “{options.scene}” in this file; choose another one.")

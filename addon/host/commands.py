@@ -39,7 +39,7 @@ LINE_EVERY_S = 5.0
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """The words that this command understands."""
-    from .. import options
+    from .. import options, words_only
     from . import batch_command, farm_command
 
     parser = options.Parser(prog=prog, description="Sound for silent animation.")
@@ -47,6 +47,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     generate = verbs.add_parser("generate", help="give the shot in the open file its sound")
     options.add_output_options(generate)
     options.add_sound_options(generate)
+    words_only.add_options(generate)
     options.add_picture_options(generate)
     options.add_scene_options(generate)
     batch_command.add_parser(verbs)
@@ -206,10 +207,10 @@ def _order(parsed: argparse.Namespace, session: Session) -> Any:
     """What to do; ``session`` learns the folder that ``--model DIR`` names."""
     from .. import options
     from ..wire.errors import BadInput
-    from . import orders
+    from . import bundles, orders
 
-    settings = options.request_settings(parsed)
-    session.models_folder = options.model_choice(parsed.model)[1]
+    name, session.models_folder = options.model_choice(parsed.model)
+    settings = options.request_settings(parsed, bundles.queries_of(name, session.models_folder))
     scene = bpy.data.scenes.get(parsed.scene) if parsed.scene else bpy.context.scene
     if scene is None:
         raise BadInput(f"There is no scene “{parsed.scene}” in this file; choose another one.")
@@ -220,7 +221,7 @@ def _order(parsed: argparse.Namespace, session: Session) -> Any:
         scene,
         session.file_id,
         span,
-        source=parsed.source,
+        source=options.picture_source(parsed),
         per_second=parsed.per_second,
         settings=settings,
         hits=options.hit_source(parsed),

@@ -12,12 +12,13 @@ from typing import Any
 
 import bpy
 
+from .. import words_only
 from ..options import random_seed
 from ..timeline import FrameRange, Rate
 from ..wire.errors import BadInput
 from ..wire.limits import DURATION_S, PROMPT, TAKE_SECONDS
 from ..wire.texts import scrub
-from . import sequencer, texts
+from . import bundles, sequencer, texts
 from .properties import FOOTFALL_PG_settings
 
 
@@ -94,6 +95,7 @@ def panel_settings(chosen: FOOTFALL_PG_settings) -> dict[str, Any]:
         "quality": chosen.quality,
         "bundle": chosen.bundle_name,
         "mapper": chosen.mapper,
+        "condition": condition(chosen),
         "layers": layers,
         "duck_db": round(chosen.duck_db, 3),
         "spots_as": chosen.spots_as,
@@ -101,6 +103,13 @@ def panel_settings(chosen: FOOTFALL_PG_settings) -> dict[str, Any]:
         "hard_cuts": chosen.hard_cuts,
         "loop": chosen.loop,
     }
+
+
+def condition(chosen: FOOTFALL_PG_settings) -> str:
+    """What the panel lets the sound be decided by, as FoleyRequest says it."""
+    if chosen.source != words_only.SOURCE:
+        return "picture"
+    return words_only.condition(chosen.words_through, bundles.queries_of(chosen.bundle_name))
 
 
 def to_search(scene: bpy.types.Scene, file_id: str) -> Order:
@@ -111,13 +120,14 @@ def to_search(scene: bpy.types.Scene, file_id: str) -> Order:
     chosen: FOOTFALL_PG_settings = scene.footfall
     span = frame_range(scene, chosen.range)
     hits = chosen.events
-    if hits == "scene" and _shows_footage(scene, chosen.source, span):
+    source = "auto" if chosen.source == words_only.SOURCE else chosen.source
+    if hits == "scene" and _shows_footage(scene, source, span):
         hits = "pixels"
     return make(
         scene,
         file_id,
         span,
-        source=chosen.source,
+        source=source,
         per_second=chosen.per_second,
         settings={"prompt": "Hits", "layers": (), "bundle": chosen.bundle_name, "events": ()},
         hits=hits,

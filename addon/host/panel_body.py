@@ -27,10 +27,11 @@ def draw_shot(layout: bpy.types.UILayout, context: bpy.types.Context, chosen: An
 def draw_sound(layout: bpy.types.UILayout, chosen: Any) -> None:
     """The words, how far they pull, and how many versions."""
     column = layout.column()
-    column.prop(chosen, "prompt", placeholder="The picture decides")
+    alone = chosen.source == "words"
+    column.prop(chosen, "prompt", placeholder="What is to be heard" if alone else "The picture decides")
     column.prop(chosen, "negative_prompt", placeholder="music, speech")
     row = column.row()
-    row.active = bool(chosen.prompt or chosen.negative_prompt)
+    row.active = bool(chosen.prompt or chosen.negative_prompt) and not alone
     row.prop(chosen, "nudge", slider=True)
     layout.separator(factor=0.5)
     column = layout.column(align=True)
@@ -57,8 +58,12 @@ def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:
         row = body.row()
         row.active = False
         row.label(text=texts.clean(note, 80), icon="BLANK1")
+    if chosen.source == "words":
+        body.prop(chosen, "words_through")
     body.prop(chosen, "mapper")
-    body.prop(chosen, "per_second")
+    row = body.row()
+    row.active = chosen.source != "words"
+    row.prop(chosen, "per_second")
 
 
 def draw_main(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

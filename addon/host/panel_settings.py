@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import words_only
 from ..presets import SETTINGS
 from ..wire.limits import PROMPT
 from ..wire.texts import scrub
+from . import orders
 
 # What a take was made with beside what a preset may hold.
 MADE_WITH = (*SETTINGS, "seed", "bundle")
@@ -24,10 +26,20 @@ def put(chosen: Any, settings: Mapping[str, Any]) -> None:
             chosen.bed, chosen.spots = "bed" in value, "spots" in value
         elif name == "bundle":
             chosen.bundle_name = value
+        elif name == "condition":
+            _put_condition(chosen, value)
         elif name == "seed":
             chosen.seed, chosen.random_seed = min(value, 2**31 - 1), False
         elif hasattr(chosen, name):
             setattr(chosen, name, value)
+
+
+def _put_condition(chosen: Any, condition: str) -> None:
+    """Words alone take the place of a picture's source, and a picture theirs."""
+    if condition != "picture":
+        chosen.source, chosen.words_through = words_only.SOURCE, words_only.through(condition)
+    elif chosen.source == words_only.SOURCE:
+        chosen.source = "auto"
 
 
 def taken(chosen: Any) -> dict[str, Any]:
@@ -36,6 +48,8 @@ def taken(chosen: Any) -> dict[str, Any]:
     for name in SETTINGS:
         if name == "layers":
             found[name] = chosen.layers()
+        elif name == "condition":
+            found[name] = orders.condition(chosen)
         elif hasattr(chosen, name):
             value = getattr(chosen, name)
             found[name] = scrub(value, PROMPT) if isinstance(value, str) else value

@@ -33,6 +33,17 @@ SOURCES = (
     ("sequencer", "Sequencer", "What the sequencer shows: movies, images, scenes and effects"),
     ("rendered", "Rendered Frames", "Frames that are already rendered to the output path"),
     ("render", "Small Render", "Render small pictures now; slower, and works without a window"),
+    (
+        "words",
+        "Words Only",
+        "No picture: what you write under Sounds Like is what is heard, as for things off screen",
+    ),
+)
+THROUGH = (
+    ("auto", "Automatic", "The best way that the model knows"),
+    ("clap", "CLAP", "Words as the model that hears reads them"),
+    ("clip", "CLIP", "Words as the model that sees reads them"),
+    ("prior", "CLIP and Prior", "Words as a picture would look to which they fit"),
 )
 EVENTS = (
     (
@@ -165,6 +176,12 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
     )
     source: EnumProperty(
         name="Picture", description="Where the pictures come from", items=SOURCES, default="auto"
+    )
+    words_through: EnumProperty(
+        name="Words Through",
+        description="How the words reach the model where there is no picture",
+        items=THROUGH,
+        default="auto",
     )
     range: EnumProperty(name="Range", description="Which frames get sound", items=RANGES, default="scene")
     per_second: FloatProperty(

@@ -25,6 +25,7 @@ SOURCES = {
     "sequencer": "Sequencer picture",
     "rendered": "Rendered frames",
     "render": "Small renders",
+    "words": "Words only",
 }
 
 
@@ -53,7 +54,7 @@ def look(context: bpy.types.Context) -> Look:
     chosen = scene.footfall
     key = (
         scene.session_uid,
-        *(chosen.source, chosen.range, round(chosen.per_second, 3)),
+        *(chosen.source, chosen.range, round(chosen.per_second, 3), not chosen.prompt.strip()),
         *(scene.frame_start, scene.frame_end, scene.use_preview_range),
         *(scene.frame_preview_start, scene.frame_preview_end),
         *(scene.render.fps, scene.render.fps_base, scene.camera is None),
@@ -74,6 +75,8 @@ def _look(scene: bpy.types.Scene) -> Look:
     from . import capture, capture_render, orders
 
     chosen = scene.footfall
+    if chosen.source == "words" and not chosen.prompt.strip():
+        return Look("Write under Sounds Like what is to be heard", False)
     try:
         span = orders.frame_range(scene, chosen.range)
         rate = orders.scene_rate(scene)
@@ -91,7 +94,7 @@ def _look(scene: bpy.types.Scene) -> Look:
         SOURCES[route],
         f"frames {span.start}-{span.end}",
         texts.seconds(length_s),
-        texts.count(pictures, "picture"),
+        *([] if route == "words" else [texts.count(pictures, "picture")]),
     ]
     return Look(", ".join(part.replace(" ", texts.UNBROKEN) for part in parts), True)
 

@@ -158,11 +158,13 @@ def test_the_main_panel_shows_every_setting(tmp_path: Path, monkeypatch: pytest.
     bpy.context.scene.collection.objects.link(camera)
     bpy.context.scene.camera = camera
     text = drawn(panel_body.draw_main, context())
-    hidden = {"rna_type", "name", "bundle_name"}
+    hidden = {"rna_type", "name", "bundle_name", "words_through"}
     for name in set(bpy.context.scene.footfall.bl_rna.properties.keys()) - hidden:
         assert f"<{name}>" in text
     assert "frames\u00a01-250" in text
     assert "Set Up Worker" not in text
+    bpy.context.scene.footfall.source = "words"
+    assert "<words_through>" in drawn(panel_body.draw_main, context())
 
 
 @pytest.mark.usefixtures("enabled")
