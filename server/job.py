@@ -30,19 +30,21 @@ NO_HITS = "There are no hits to put spots on; add some under Hits, or switch on 
 
 
 class Job:
-    """``heard`` and ``warnings`` are filled on the way."""
+    """``heard``, ``warnings`` and ``silent``, takes of which nothing is heard, are filled on the way."""
 
     def __init__(self, request: FoleyRequest, models: Models, control: JobControl) -> None:
         self.request = request
         self.models = models
         self.control = control
         self.warnings: list[str] = []
+        self.silent: tuple[int, ...] = ()
         self.heard: tuple[Heard, ...] = ()
         self._quality = chosen_quality(request, models.bundle.sampling)
         self._takes = range(request.first_take, request.first_take + request.takes)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
         kinds = self._kinds_of_hits() if "spots" in request.layers else ()
         self._conditions = Conditions(request, models, control)
+        self.warnings += self._conditions.warnings
         self._clusters, self._rows = self._kinds_of_sounds(kinds)
         self._shares = clusters.shares(self._clusters)
         self._bed = Beds(request, models, self._quality) if "bed" in request.layers else None
@@ -140,7 +142,7 @@ class Job:
                 hits = placed[number] if placed else []
                 heard_s = [one.heard_s(placing.rate_hz) for one in hits]
                 yield self._bed.clip(take, batches, sounds, heard_s, self.control)
-            self.warnings += [f"Take {take + 1} {SILENT}" for take in self._bed.silent]
+            self.silent = tuple(self._bed.silent)
         for take, hits in zip(takes, placed, strict=False):  # none without spots
             self._tell("finishing", 1.0)
             yield from layers.clips(hits, take, placing)

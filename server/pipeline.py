@@ -25,17 +25,18 @@ import numpy as np
 import torch
 
 from ..addon.wire.handshake import WorkerSettings
-from ..addon.wire.messages import BundleInfo, FoleyRequest, PictureRequest
+from ..addon.wire.messages import BundleInfo, Clip, FoleyRequest, PictureRequest
 from . import looking, picturing, rendering
 from .control import JobControl, Memory, Painting, Rendering
-from .job import Job
+from .job import SILENT, Job
 from .looking import Looking
 from .models import device as devices
-from .models.bundle import Bundle, find_bundle, installed
+from .models.bundle import EMBEDDER, Bundle, find_bundle, installed
 from .models.clap import ClapEncoder
 from .models.loaded import Models, load_models
 from .picturing import Picturing
 from .rendering import Batch, Remembered
+from .round_trip import NO_PICTURES, RoundTrip, renumbered
 
 CACHE_FOLDER = ".cache"  # beside the bundles; begins with a dot, so it is never taken for one
 
@@ -79,7 +80,7 @@ class FoleyPipeline:
             job = Job(request, models, control)
             batches = job.batches()
             sounds = self._render(job, batches)
-            clips = tuple(job.finished(batches, sounds))
+            clips = self._ranked(job, tuple(job.finished(batches, sounds)))
             control.progress("finishing", 1.0)
             return Rendering(
                 clips=clips,
@@ -89,6 +90,24 @@ class FoleyPipeline:
                 events=request.events,
                 cuts=request.cuts,
             )
+
+    def _ranked(self, job: Job, clips: tuple[Clip, ...]) -> tuple[Clip, ...]:
+        """The takes in the order that was asked for; and which of them are silent, by their new numbers."""
+        request, models, control = job.request, job.models, job.control
+        order = dict.fromkeys(sorted({clip.take for clip in clips}), 0.0)
+        if request.rank and len(order) > 1 and models.bundle.has(EMBEDDER):
+            hands = self._picturing.models(
+                models.bundle, models.bundle, self._device, models.dtype, control, self._lend
+            )
+            trip = RoundTrip(painter=hands.painter, embedder=hands.audiotoken, clip=models.clip)
+            order = trip.order(request, clips, control)
+            clips = renumbered(clips, order)
+        elif request.rank and len(order) > 1:
+            job.warnings.append(NO_PICTURES)
+        places = dict(zip(order, sorted(order), strict=True))
+        silent = sorted(places[take] for take in job.silent)
+        job.warnings += [f"Take {number + 1} {SILENT}" for number in silent]
+        return clips
 
     def paint(self, request: PictureRequest, control: JobControl) -> Painting:
         """See control.Pipeline; the same request, bundles and CPU give the same bits."""
