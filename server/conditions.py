@@ -22,6 +22,7 @@ from ..addon.wire.messages import Event, FoleyRequest, Heard
 from .control import JobControl
 from .crops import crops
 from .models.bundle import TEXT_PRIOR
+from .models.captions import TextEncoder
 from .models.loaded import Models
 from .models.nudge import move, pulled
 from .sampling.noise import seed_of
@@ -31,11 +32,15 @@ WORDS_STRENGTH = 0.7  # the scene knows what is hit; the picture still says what
 KIND_STRENGTH = 0.3  # of no more than "hit" or "step"
 SYNC_STRENGTH = 0.5  # the bed is what is hit, and the place as well
 MOST_WORDS = 8  # of hits in one window
+LONG = 24  # words, from which on it is worth asking whether the model reads them all
 CLOSE = 2 / 3  # how much what is seen close around a hit counts, against the whole picture
 
 
 class Conditions:
-    """All vectors of one request. Each is (rows, D) float32 of length 1 on the CPU."""
+    """All vectors of one request. Each is (rows, D) float32 of length 1 on the CPU.
+
+    ``warnings``: what the model makes little of.
+    """
 
     def __init__(self, request: FoleyRequest, models: Models, control: JobControl) -> None:
         self._request = request
@@ -44,6 +49,7 @@ class Conditions:
         self._by_clip = models.bundle.condition == "clip"
         self._words: dict[str, Tensor] = {}
         self.mapper_name = "none"
+        self.warnings: list[str] = []
         self._seen: Tensor | None = None  # (T, D), where pictures decide
         self._prompt: Tensor | None = None  # (D,), where it pushes what pictures decide
         control.progress("looking", 0.0)
@@ -134,9 +140,20 @@ class Conditions:
                 f"The model {bundle.title} has learnt from pictures alone and reads words through CLIP; "
                 "ask for that, or choose another model."
             )
+        self._doubt(words, self._models.clap if kind == "clap_text" else self._models.clip)
         if kind == "clap_text":
             return self._text(words).unsqueeze(0)
         return self._mapped(self._read(words, self._tell, by_prior=kind == "clip_text_prior"))
+
+    def _doubt(self, words: str, reader: TextEncoder) -> None:
+        """Warns of words that the model does not know, or does not read to their end."""
+        if not any(letter.isascii() and letter.isalpha() for letter in words):
+            self.warnings.append("The words have no Latin letters; the models know English, so try that.")
+        if len(words.split()) < LONG:
+            return
+        shorter = words.rsplit(None, 1)[0]
+        if torch.equal(reader.encode_text([words]), reader.encode_text([shorter])):
+            self.warnings.append("The words are more than the model reads; their end changes nothing.")
 
     def _read(self, words: str, tell: Callable[[float], None], *, by_prior: bool) -> Tensor:
         """(1, D): words as CLIP reads them, or as what CLIP would see where they hold."""

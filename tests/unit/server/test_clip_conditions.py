@@ -156,6 +156,25 @@ def test_no_words_are_a_sentence(make_pipeline: Callable[[], FoleyPipeline], kin
         run(make_pipeline(), shot(**words(" \n", condition=kind)))
 
 
+@pytest.mark.parametrize("kind", ["clip_text", "clip_text_prior"])
+@pytest.mark.parametrize(
+    ("said", "warning"),
+    [
+        ("rain " * 1900, "more than the model reads"),
+        ("雨 дождь مطر 🌧️", "no Latin letters"),
+        ("rain on a tin roof, far away", ""),
+        ("a " + "very " * 24 + "loud bang", ""),
+    ],
+    ids=["long", "not Latin", "plain", "wordy"],
+)
+def test_odd_words_are_heard_with_a_warning(
+    make_pipeline: Callable[[], FoleyPipeline], kind: str, said: str, warning: str
+) -> None:
+    made = run(make_pipeline(), shot(**words(said, condition=kind), steps=1))
+    assert np.isfinite(made.clips[0].waveform).all()
+    assert any(warning in told for told in made.warnings) if warning else not made.warnings
+
+
 def test_without_a_prior_the_words_go_straight(models_folder: Path, tmp_path: Path) -> None:
     by_clip(models_folder, tmp_path, prior=False)
     from footfall.server.models.loaded import load_models
