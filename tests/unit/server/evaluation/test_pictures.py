@@ -17,11 +17,18 @@ from footfall.server.evaluation.picture_systems import Painting, Told, at_size, 
 from footfall.server.evaluation.pictures import CHANCE, REAL, Hands, PicturePlan, PictureReport, run
 from footfall.server.evaluation.shots import is_seen, select
 from footfall.server.evaluation.systems import System
+from footfall.server.models import manifest
+from footfall.server.models.audio_depths import ClapEar
+from footfall.server.models.audiotoken import Embedder, embedder_config
+from footfall.server.models.bundle import EMBEDDER, open_bundle
 from footfall.server.models.loaded import Models
+from footfall.server.models.painter import load_painter
 from footfall.server.round_trip import UNHEARD, RoundTrip
 from footfall.server.train import features
+from footfall.server.train.audiotoken import write as write_embedder
 from footfall.server.train.shards import shard_name, write_frames, write_sounds
 
+from ..models.painter_bundle import write_stable_diffusion
 from .conftest import EACH, FAMILIES, jpegs_of, make_shot, sound_of
 from .painting import LENGTH, WIDTH, FakeEmbedder, FakePainter
 
@@ -208,3 +215,36 @@ def test_a_ranking_is_judged_by_its_first_take() -> None:
     assert found[ranking.TRIP] == pytest.approx(1 / 3)
     assert found[ranking.BRIDGED] == pytest.approx(1 / 3)
     assert found[ranking.BEST] == pytest.approx(2 / 3)
+
+
+@pytest.fixture(scope="module")
+def paints(models_folder: Path, models: Models, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle with a tiny Stable Diffusion, and an embedder for it that was never trained."""
+    root = tmp_path_factory.mktemp("paints") / "paints"
+    shutil.copytree(models_folder / "tiny", root)
+    write_stable_diffusion(root)
+    said, _ = manifest.read(root)
+    manifest.seal(root, said)
+    painter = load_painter(open_bundle(root), torch.device("cpu"), torch.float32, lambda: None)
+    ear = ClapEar(models.clap)
+    embedder = Embedder(ear.width, painter.width)
+    config = embedder_config(ear, painter.backbone, embedder, {"share": 0.01})
+    write_embedder(embedder, config, root / EMBEDDER)
+    manifest.seal(root, said)
+    return root
+
+
+def test_a_bundle_that_paints_is_measured_from_end_to_end(folder: Path, paints: Path) -> None:
+    plan = PicturePlan(
+        work=folder,
+        models_dir=paints.parent,
+        model="paints",
+        most=4,
+        device="cpu",
+        painting=Painting(steps=1),
+    )
+    found = run(plan)
+    assert found.model["name"] == "paints"
+    assert found.seconds_each > 0
+    assert {bar.words: bar.found for bar in found.bars}["share of all parameters that was learnt"] == 0.01
+    assert all(len(pictures) == len(found.example_families) for pictures in found.examples.values())
