@@ -20,7 +20,7 @@ from .hit_file import rational, read_events
 from .hit_list import strong
 from .wire import limits
 from .wire.errors import BadInput, WireError, WrongUsage
-from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, SPOTS_AS, Pull
+from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, RANKS, SPOTS_AS, Pull
 
 PICTURES_PER_SECOND = 4.0
 PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
@@ -104,6 +104,12 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--takes", type=bounded(int, 1, limits.TAKES), default=1, metavar="N", help="versions to choose from"
+    )
+    group.add_argument(
+        "--rank",
+        choices=RANKS[1:],
+        default="",
+        help="order of the takes; round-trip: first the one whose picture looks most like the shot",
     )
     group.add_argument(
         "--seed",
@@ -268,6 +274,7 @@ def request_settings(options: argparse.Namespace, queries: Sequence[str] = ()) -
         "negative_prompt": options.negative,
         "nudge": options.nudge,
         "takes": options.takes,
+        "rank": options.rank,
         "seed": random_seed() if options.seed is None else options.seed,
         "quality": options.quality,
         "bundle": model_choice(options.model)[0],

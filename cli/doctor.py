@@ -96,7 +96,7 @@ def _bundles() -> Iterator[Finding]:
     rows = [row for row in installed(models_folder()) if row.installed]
     yield Finding(
         "models",
-        ", ".join(row.name for row in rows) or "none",
+        ", ".join(f"{row.name} ({' and '.join(row.makes) or 'a prior'})" for row in rows) or "none",
         "" if rows else "footfall models list shows what there is; footfall models pull NAME gets one.",
     )
     yield Finding("models folder", str(models_folder()))

@@ -83,12 +83,6 @@ def _painter() -> ModuleType:
     return painter
 
 
-def _painter() -> ModuleType:
-    from ..server.train import painter
-
-    return painter
-
-
 def _prior() -> ModuleType:
     from ..server.train import prior
 
@@ -113,7 +107,6 @@ PARTS: dict[str, Callable[[], ModuleType]] = {
     "judge": _judge,
     "picture-vae": _picture_vae,
     "painter": _painter,
-    "painter": _painter,
     "audiotoken": _audiotoken,
 }
 HELP = {
@@ -127,7 +120,6 @@ HELP = {
     "prior": "train the prior, from words to pictures",
     "judge": "train the classifier that judges sounds",
     "picture-vae": "train what packs pictures into latents",
-    "painter": "train what makes pictures of words",
     "painter": "train what makes pictures of words",
     "audiotoken": "train what makes words for the painter out of sounds",
     STARTER: "all of it, one after the other, and seal the starter bundle",
@@ -145,7 +137,6 @@ CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("mapper", {"kind": "generative"}),
     ("judge", {}),
     ("picture-vae", {}),
-    ("painter", {}),
     ("painter", {}),
 )
 # What CLIPSonic's bundle is made of. Parts that are there are left as they are.

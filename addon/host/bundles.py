@@ -18,6 +18,7 @@ from ..wire import limits
 from . import texts
 
 STARTER = "starter"
+SHIPPED = Path(__file__).resolve().parents[2] / "server" / STARTER / "bundle.toml"
 FRESH_S = 5.0
 HEAD_CHARACTERS = 64 * 1024
 Item = tuple[str, str, str, int]
@@ -33,6 +34,7 @@ class Row:
     commercial: bool = False
     installed: bool = True
     makes: tuple[str, ...] = ("sound",)
+    paints_sounds: bool = False
     queries: tuple[str, ...] = ()  # messages.CONDITIONS that it can be asked by; none: not known
 
     @property
@@ -70,6 +72,7 @@ def report(bundles: Sequence[Any]) -> None:
             installed=info.installed,
             makes=info.makes,
             queries=info.queries,
+            paints_sounds=info.paints_sounds,
         )
         for info in bundles
     )
@@ -83,9 +86,9 @@ def look_into(folder: Path) -> None:
         return
     _memory.folder, _memory.looked = folder, now
     try:
-        files = sorted(folder.glob("*/bundle.toml"))[: limits.BUNDLES]
+        files = [SHIPPED, *sorted(folder.glob("*/bundle.toml"))][: limits.BUNDLES]
     except OSError:
-        files = []
+        files = [SHIPPED]
     _memory.scanned = tuple(row for row in map(_read, files) if row is not None)
 
 
@@ -161,6 +164,7 @@ def _read(file: Path) -> Row | None:
         licence=texts.clean(str(card.get("licence", "")), 60),
         commercial=card.get("commercial") is True,
         makes=makes,
+        paints_sounds='"pictures/embedder/' in files,
         queries=_queries(str(card.get("condition", "clap")), files) if "sound" in makes else (),
     )
 
