@@ -137,7 +137,7 @@ def _sounds(
     from ..server.evaluation.run import run as evaluate
 
     asked = options.compare == CLIPSONIC
-    systems = _asked(options) if asked else _systems(options)
+    systems = _asked(options, work) if asked else _systems(options)
     if not systems and not options.sounds and not options.no_model:
         raise BadInput("There is nothing to measure; name a --model or a folder of --sounds.")
     plan = Plan(
@@ -201,15 +201,23 @@ def _systems(options: argparse.Namespace) -> tuple[System, ...]:
     return tuple(found)
 
 
-def _asked(options: argparse.Namespace) -> tuple[System, ...]:
-    """Every way to ask every bundle; those that learnt from words alone are asked with words."""
+def _asked(options: argparse.Namespace, work: Path) -> tuple[System, ...]:
+    """Every way to ask every bundle; those that learnt from words alone are asked with words.
+
+    Without a model: what ``footfall train clipsonic`` has left below ``work``, and the starter.
+    """
     from ..server.evaluation.queries import systems_of
     from ..server.evaluation.systems import System
     from ..server.models.bundle import find_bundle
+    from ..server.train.clipsonic import folder
 
     found: list[System] = []
-    models = [(model, False) for model in _once(options.model) or (STARTER,)]
-    models += [(model, True) for model in _once(options.labels)]
+    trained = {kind: folder(work, kind) for kind in ("clip", "clip_text")}
+    there = {kind: (str(place),) if place.is_dir() else () for kind, place in trained.items()}
+    models = [(model, False) for model in _once(options.model) or (*there["clip"], STARTER)]
+    models += [
+        (model, True) for model in _once(options.labels) or (() if options.model else there["clip_text"])
+    ]
     rows = itertools.product(
         models,
         _once(options.quality) or ("good",),

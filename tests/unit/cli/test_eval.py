@@ -55,16 +55,27 @@ def test_layers_that_use_the_hits_are_systems_of_their_own() -> None:
     ]
 
 
-def test_each_way_to_ask_is_a_system_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_way_to_ask_is_a_system_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bundle, "find_bundle", lambda name, *rest, **more: KINDS[name])
     words = ("--compare", "clipsonic", "--model", "sees", "--model", "maps", "--labels", "told")
-    found = command._asked(parsed(*words, "--mapper", "bridge", "--quality", "draft"))
+    found = command._asked(parsed(*words, "--mapper", "bridge", "--quality", "draft"), tmp_path)
     assert [one.name for one in found] == [
         *("sees, IQ, draft", "sees, ZS, draft", "sees, PD, draft"),
         *("maps, IQ, bridge, draft", "maps, ZS, bridge, draft", "maps, CLAP's words, draft"),
         "told, labels, draft",
     ]
     assert {one.condition for one in found} == {"query"}
+
+
+def test_without_a_model_what_was_trained_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bundle, "find_bundle", lambda name, *rest, **more: KINDS.get(name, KINDS["sees"]))
+    ours = [one.model for one in command._asked(parsed("--compare", "clipsonic"), tmp_path)]
+    assert set(ours) == {"starter"}
+    for name in ("clipsonic", "clipsonic-labels"):
+        (tmp_path / "bundles" / name).mkdir(parents=True)
+    found = command._asked(parsed("--compare", "clipsonic"), tmp_path)
+    assert {Path(one.model).name for one in found} == {"starter", "clipsonic", "clipsonic-labels"}
+    assert [one.query for one in found if one.model.endswith("labels")] == ["labels"]
 
 
 class Kind:
