@@ -87,8 +87,8 @@ class Saved:
     sentence: str = ""
 
 
-def choose_folder(blend_path: str, preference: str, fallback: Path) -> SaveTarget:
-    """Where the sound of a file goes.
+def choose_folder(blend_path: str, preference: str, fallback: Path, what: str = "sound") -> SaveTarget:
+    """Where the sound (or ``what``) of a file goes.
 
     ``blend_path``: the .blend's full path, empty while it is unsaved; ``preference``: a folder that the user
     set, full or relative to the .blend (``//sound``), or empty for ``footfall`` beside the .blend;
@@ -105,11 +105,11 @@ def choose_folder(blend_path: str, preference: str, fallback: Path) -> SaveTarge
                 doubts.append(f"{place.folder} cannot be used: {_reason(error)}.")
     if not usable:
         raise SaveError(
-            "The sound could not be saved anywhere. Choose an output folder that can be written to in the "
+            f"The {what} could not be saved anywhere. Choose an output folder that can be written to in the "
             "preferences, or make room on the disk.",
             " ".join(doubts),
         )
-    chosen = f"The sound is kept {usable[0].words}."
+    chosen = f"The {what} is kept {usable[0].words}."
     return SaveTarget(places=tuple(usable), sentence=" ".join([*doubts, chosen]))
 
 

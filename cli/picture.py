@@ -14,7 +14,7 @@ from ..addon import options as shared
 from ..addon import picture_files, storyboard
 from ..addon.folders import models_folder
 from ..addon.hit_file import rational
-from ..addon.picture_story import story
+from ..addon.picture_story import asked, story
 from ..addon.storyboard import Part
 from ..addon.takes import check_place
 from ..addon.wire import limits
@@ -94,11 +94,12 @@ def run(options: argparse.Namespace) -> int:
         for name in filter(None, (request.bundle, request.pictures)):
             find_bundle(name, models_dir or models_folder())  # the worker would say it too, much later
         result = run_pictures(request, worker_launch(models_dir), line)
+    what = asked(request, options.input.name, options.start or Fraction(0))
     written = [
         picture_files.write(
             _name(output, picture.span, len(parts), picture.take),
             picture.pixels,
-            story(request, result, picture, source=options.input.name),
+            story(what, result, picture),
         )
         for picture in result.pictures
     ]

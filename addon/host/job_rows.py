@@ -11,7 +11,7 @@ import bpy
 
 from ..jobs import CANCELLED, CAPTURING, DONE, FAILED, NOT_PLACED, PLACED, QUEUED, RUNNING, Job
 from . import handlers, placing_jobs, texts
-from .session import Session
+from .session import Session, makes_pictures
 
 SHOWN = 6  # ended jobs; older ones are forgotten soon
 HEARD = 4
@@ -64,10 +64,12 @@ def _fraction(job: Job) -> float:
 
 def words(job: Job) -> str:
     """Phase in words, and how far."""
+    pictures = makes_pictures(job)
     if job.state == RUNNING and job.phase:
-        return f"{texts.PHASES.get(job.phase, texts.STATES[RUNNING])}  {job.fraction:.0%}"
+        phases = texts.PICTURE_PHASES if pictures else texts.PHASES
+        return f"{phases.get(job.phase, texts.STATES[RUNNING])}  {job.fraction:.0%}"
     if job.state == CAPTURING:
-        return f"{texts.STATES[CAPTURING]}  {job.fraction:.0%}"
+        return f"{'Reading the sound' if pictures else texts.STATES[CAPTURING]}  {job.fraction:.0%}"
     if job.state == QUEUED:
         return handlers.blocked() or texts.STATES[QUEUED]
     if job.state == DONE:
@@ -110,7 +112,7 @@ def _draw_failed(layout: bpy.types.UILayout, job: Job, width: int) -> None:
 def _draw_not_placed(layout: bpy.types.UILayout, job: Job, width: int) -> None:
     box = layout.box()
     row = box.row(align=True)
-    row.label(text=f"Finished, not placed: {texts.clean(job.label, 40)}", icon="SOUND")
+    row.label(text=f"Finished, not placed: {texts.clean(job.label, 40)}", icon="IMPORT")
     _button(row, "footfall.remove", job, icon="X")
     if job.sentence:
         lines(box, job.sentence, width - 2, dim=True)

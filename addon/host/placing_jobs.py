@@ -10,6 +10,7 @@ from ..jobs import DONE, NOT_PLACED, PLACED, Job
 from ..save import FOLDER
 from ..wire.errors import BadInput, FootfallError, from_code
 from . import texts
+from .session import makes_pictures
 
 if TYPE_CHECKING:
     from .session import Session
@@ -46,11 +47,14 @@ def _place_some(session: Session, job: Job) -> bool:
     if stored is None:
         raise from_code(job.code, job.sentence, job.detail)  # it could not be saved; it waits in memory
     if not session.belongs_here(job):
-        raise BadInput("This sound belongs to another file; open that file, then press Place.")
+        raise BadInput("This belongs to another file; open that file, then press Place.")
     if blocked():
         return False
     if _only_looked(session, job):
         _list_hits(session, job)
+        return True
+    if makes_pictures(job):
+        _placed(session, job, _place_pictures(stored, home(session, job)))
         return True
     if session.placing is None or session.placing.stored is not stored:
         session.placing = placing.Placing(stored, home(session, job))
@@ -93,9 +97,15 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
     if not session.belongs_here(job) or sequencer.find_scene(where.scene_name, where.uid) is None:
         where = placing.home(scene)
     stored: Any = job.stored
-    placed = placing.place(stored, where)
+    placed = _place_pictures(stored, where) if makes_pictures(job) else placing.place(stored, where)
     _placed(session, job, placed)
-    return placed.sentence
+    return str(placed.sentence)
+
+
+def _place_pictures(stored: Any, where: Any) -> Any:
+    from . import picture_place
+
+    return picture_place.place(stored, where)
 
 
 def _only_looked(session: Session, job: Job) -> bool:
@@ -130,19 +140,25 @@ def _placed(session: Session, job: Job, placed: Any) -> None:
     work.notes = [texts.clean(note) for note in dict.fromkeys(notes) if note]
 
 
+def _gone(stored: Any, where: Any, *, pictures: bool) -> bool:
+    from . import picture_place, placing
+
+    if pictures:
+        return picture_place.gone(stored, where)
+    return len(placing.missing(stored, where)) == len(stored.sounds)
+
+
 def _look_for_strips(session: Session) -> bool:
     """After undo or redo: a job whose strips are all gone can be placed again; one that is back is placed."""
-    from . import placing
-
     changed = False
     for job in session.table.all():
         if job.state not in (PLACED, NOT_PLACED) or job.stored is None or not session.belongs_here(job):
             continue
         stored: Any = job.stored
-        gone = len(placing.missing(stored, home(session, job))) == len(stored.sounds)
+        gone = _gone(stored, home(session, job), pictures=makes_pictures(job))
         if gone and job.state == PLACED:
             session.table.move(job.job_id, NOT_PLACED, session.clock())
-            job.sentence = "Its strips were taken away; the sound is kept."
+            job.sentence = "It was taken away; its files are kept."
             changed = True
         elif not gone and job.state == NOT_PLACED:
             session.table.move(job.job_id, PLACED, session.clock())

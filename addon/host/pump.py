@@ -18,7 +18,7 @@ import bpy
 from ..jobs import DONE
 from ..wire.errors import FootfallError
 from . import capturing, handlers, hit_finding, live, placing_jobs, setup_worker
-from .session import Session
+from .session import Session, makes_pictures
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ def step(session: Session) -> float:
         if session.preview is not None:
             changed |= session.preview.step(session)
         changed |= hit_finding.step(session)
+        changed |= _picture(session)
         if not hit_finding.drawing():
             changed |= capturing.step(session)
     changed |= _take_in(session, began)
@@ -92,6 +93,18 @@ def step(session: Session) -> float:
         session.last_event = session.clock()
         redraw()
     return _pause(session)
+
+
+def _picture(session: Session) -> bool:
+    if not any(map(makes_pictures, session.table.active())):
+        return False
+    from . import picture_jobs
+
+    before = session.did
+    changed = picture_jobs.step(session)
+    if not changed:
+        session.did = before
+    return changed
 
 
 def _turn_batch(session: Session) -> bool:

@@ -23,6 +23,8 @@ from . import (
     live_row,
     operators,
     panels,
+    picture_operators,
+    picture_panel,
     preferences,
     preset_menu,
     properties,
@@ -47,6 +49,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(hit_list, hit_operators, hit_rows, hit_overlay),
     *(take_asks, take_operators, take_keys, preset_menu, take_panel, hears_panel, live_row),
     panels,
+    *(picture_operators, picture_panel),
     *(shot_properties, shot_pictures, shot_operators, shot_panel),
     commands,
 )

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = ROOT / "server" / "launch.py"
+SOUND = "sound"  # source of an order for pictures of a sound, see picture_orders.py
 KEPT_REQUESTS = 4  # pictures of failed jobs that are kept for another try
 
 
@@ -56,8 +57,9 @@ class Follower(Protocol):
 
 @dataclass(slots=True)
 class Work:
-    """What one job needs beside its entry in the table. ``notes``: what the user should know when it is
-    done; ``watch``: who else wants to know.
+    """What one job needs beside its entry in the table. ``order``: orders.Order, or of pictures a
+    picture_orders.PictureOrder; ``notes``: what the user should know when it is done; ``watch``: who else
+    wants to know.
     """
 
     order: Order
@@ -71,13 +73,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Delivery:
-    """What the client's thread needs to write a job's sound."""
+    """What the client's thread needs to write what a job made. ``write``: called with the result and a
+    save.SaveTarget; ``what``: sound or picture.
+    """
 
-    shot: Any  # placement.Shot
-    asked: Any  # provenance.Asked
+    write: Callable[[Any, Any], Any]
+    what: str
     blend_path: str
     preference: str
-    aims: tuple[Any, ...] = ()  # joining.Aim of the strips that wait for it
     watch: Follower | None = None
 
 
@@ -169,7 +172,8 @@ class Session:
         self.warm_up()
         job_id = uuid.uuid4().hex if watch is None else watch.job_id
         label = order.label if watch is None else watch.label
-        self.table.add(job_id, self.clock(), label, {"scene": order.scene_name, "file_id": order.file_id})
+        facts = {"scene": order.scene_name, "file_id": order.file_id, "pictures": order.source == SOUND}
+        self.table.add(job_id, self.clock(), label, facts)
         self.works[job_id] = Work(order=order, request=request, started=self.clock(), watch=watch)
         self._forget()
         return job_id
@@ -232,9 +236,6 @@ class Session:
 
     def send(self, job_id: str, request: Any, blend_path: str) -> None:
         """Hand a captured job to the worker. Raises WorkerError."""
-        from ..placement import Shot
-        from ..provenance import asked
-
         work = self.works[job_id]
         if work.watch is not None and not work.watch.drawn(request):
             self.table.fail(job_id, self.clock(), "unchanged", "Nothing has changed.")
@@ -247,25 +248,14 @@ class Session:
             return
         work.request = request
         client = self.need_client()
-        facts: dict[str, Any] = {
-            "scene": order.scene_name,
-            "start": order.span.start,
-            "end": order.span.end,
-            "source": order.source,
-            "per_second": order.per_second,
-            "hits": order.hits,
-            "off_screen": order.off_screen,
-            "hidden": order.hidden,
-        }
-        if work.watch is not None:
-            facts["shot"] = work.watch.shot_key
         folder = self._settings.output_folder
+        job = self.table.get(job_id)
+        pictures = job is not None and makes_pictures(job)
         self._deliveries[job_id] = _Delivery(
-            shot=Shot(start_frame=Fraction(order.span.start), rate=order.rate),
-            asked=asked(request, facts),
+            write=_picture_writer(order, request) if pictures else _sound_writer(work, request),
+            what="picture" if pictures else "sound",
             blend_path=blend_path,
             preference=str(folder) if folder else "",
-            aims=order.aims,
             watch=work.watch,
         )
         client.submit(job_id, request)
@@ -295,30 +285,27 @@ class Session:
             return
         now = settings.current()
         old = self._deliveries[job_id]
-        self._deliveries[job_id] = _Delivery(
-            shot=old.shot,
-            asked=old.asked,
+        self._deliveries[job_id] = dataclasses.replace(
+            old,
             blend_path=self.paths.get(self.works[job_id].order.file_id, old.blend_path),
             preference=str(now.output_folder) if now.output_folder else "",
-            aims=old.aims,
-            watch=old.watch,
         )
         job.stored = self._deliver(job_id, job.result)
         job.result = None
 
     def _deliver(self, job_id: str, result: Any) -> object:
-        """Write the sound to disk; on the client's thread. Raises SaveError or BadInput.
+        """Write a result to disk; on the client's thread. Raises SaveError or BadInput.
 
         A draft of the live preview stays in memory.
         """
-        from .. import delivery, save
+        from .. import save
 
         wanted = self._deliveries.get(job_id)
         if wanted is None:
             return None
         fallback = folders.data_folder() / save.FALLBACK
-        target = save.choose_folder(wanted.blend_path, wanted.preference, fallback)
-        stored = delivery.deliver(result, wanted.shot, wanted.asked, target, wanted.aims)
+        target = save.choose_folder(wanted.blend_path, wanted.preference, fallback, wanted.what)
+        stored = wanted.write(result, target)
         if wanted.watch is not None:
             wanted.watch.delivered(stored)
         return stored
@@ -383,6 +370,43 @@ class Session:
         ]
         for job in idle[:-KEPT_REQUESTS]:
             self.works[job.job_id].request = None
+
+
+def makes_pictures(job: Job) -> bool:
+    """Whether a job is for pictures of a sound, rather than for a sound."""
+    return job.facts.get("pictures") is True
+
+
+def _sound_writer(work: Work, request: Any) -> Callable[[Any, Any], Any]:
+    from .. import delivery
+    from ..placement import Shot
+    from ..provenance import asked
+
+    order = work.order
+    facts: dict[str, Any] = {
+        "scene": order.scene_name,
+        "start": order.span.start,
+        "end": order.span.end,
+        "source": order.source,
+        "per_second": order.per_second,
+        "hits": order.hits,
+        "off_screen": order.off_screen,
+        "hidden": order.hidden,
+    }
+    if work.watch is not None:
+        facts["shot"] = work.watch.shot_key
+    shot, what = Shot(start_frame=Fraction(order.span.start), rate=order.rate), asked(request, facts)
+
+    def write(result: Any, target: Any) -> Any:
+        return delivery.deliver(result, shot, what, target, order.aims)
+
+    return write
+
+
+def _picture_writer(order: Any, request: Any) -> Callable[[Any, Any], Any]:
+    from . import picture_jobs
+
+    return picture_jobs.writer(order, request)
 
 
 def make_launch(

@@ -20,13 +20,18 @@ PHASES = {
     "decoding": "Writing the waveform",
     "finishing": "Finishing",
 }
+PICTURE_PHASES = PHASES | {
+    "mapping": "Listening",
+    "sampling": "Painting",
+    "decoding": "Painting",
+}
 STATES = {
     "queued": "Waiting its turn",
     "capturing": "Taking pictures",
     "sent": "Sent to the worker",
     "running": "Working",
     "cancelling": "Cancelling",
-    "done": "Placing the sound",
+    "done": "Placing it",
     "failed": "Failed",
     "cancelled": "Cancelled",
     "placed": "Done",
