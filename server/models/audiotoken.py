@@ -49,7 +49,7 @@ class AttentivePool(nn.Module):
         alone = self.score(relu(self.local(rows)))
         other = normalize(self.other(rows), dim=-1).mean(1, keepdim=True)
         agrees = (normalize(self.one(rows), dim=-1) * other).sum(-1, keepdim=True)
-        weights = self.mix(torch.cat([alone, agrees], dim=-1)).softmax(1)
+        weights: Tensor = self.mix(torch.cat([alone, agrees], dim=-1)).softmax(1)
         return (weights * rows).sum(1)
 
 

@@ -67,7 +67,7 @@ class BeatsConfig:
                 raise ModelRefused(
                     f"This BEATs is of a kind that Footfall does not know ({name} is {plain[name]!r:.40})."
                 )
-        sizes = {field.name: plain.get(field.name) for field in fields(cls)}
+        sizes: dict[str, Any] = {field.name: plain.get(field.name) for field in fields(cls)}
         if any(type(size) is not int or not 1 <= size <= _LARGEST for size in sizes.values()):
             raise ModelRefused("This BEATs has sizes that are missing or wrong.", repr(sizes))
         found = cls(**sizes)
@@ -103,7 +103,7 @@ def filter_bank(waves: Tensor) -> Tensor:
     window = torch.hann_window(FRAME, periodic=False, device=waves.device) ** 0.85
     power = torch.fft.rfft(frames * window, FFT).abs().square()
     bands = torch.from_numpy(_bands()).to(power)
-    logs = (power @ bands).clamp_min(torch.finfo(torch.float32).eps).log()
+    logs: Tensor = (power @ bands).clamp_min(torch.finfo(torch.float32).eps).log()
     return (logs - MEAN) / DEVIATION
 
 
@@ -113,9 +113,11 @@ def _bands() -> np.ndarray:
     narrower than what the spectrum can tell, and empty, as in the network's own training.
     """
     mels = 1127.0 * np.log1p(np.arange(FFT // 2 + 1) * (HEARS_HZ / FFT) / 700.0)[:, None]
-    edges = np.linspace(*(1127.0 * np.log1p(hertz / 700.0) for hertz in (20.0, HEARS_HZ / 2)), BANDS + 2)
+    lowest, highest = (1127.0 * np.log1p(hertz / 700.0) for hertz in (20.0, HEARS_HZ / 2))
+    edges = np.linspace(lowest, highest, BANDS + 2)
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
-    return np.minimum((mels - low) / (middle - low), (high - mels) / (high - middle)).clip(0.0)
+    bands: np.ndarray = np.minimum((mels - low) / (middle - low), (high - mels) / (high - middle))
+    return bands.clip(0.0)
 
 
 class _PositionConv(nn.Module):
@@ -138,11 +140,14 @@ class _PositionConv(nn.Module):
 class _Attention(nn.Module):
     """(B, L, D); positions are added to the scores through a gate that the query opens."""
 
+    grep_linear: nn.Linear
+    grep_a: Tensor
+    relative_attention_bias: nn.Embedding  # of the first layer alone
+
     def __init__(self, config: BeatsConfig) -> None:
         super().__init__()
         width, self.heads = config.encoder_embed_dim, config.encoder_attention_heads
-        for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
-            setattr(self, name, nn.Linear(width, width))
+        self.k_proj, self.v_proj, self.q_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
         self.grep_linear = nn.Linear(width // self.heads, 8)
         self.grep_a = nn.Parameter(torch.ones(1, self.heads, 1, 1))
 
@@ -154,8 +159,8 @@ class _Attention(nn.Module):
         opened, scaled = self.grep_linear(query).unflatten(-1, (2, 4)).sum(-1).sigmoid().chunk(2, dim=-1)
         gate = opened * (scaled * self.grep_a - 1.0) + 2.0
         found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=gate * positions)
-        rows = self.out_proj(found.transpose(1, 2).flatten(2))
-        return rows
+        joined: Tensor = self.out_proj(found.transpose(1, 2).flatten(2))
+        return joined
 
 
 class _Layer(nn.Module):
@@ -181,9 +186,9 @@ class _Encoder(nn.Module):
         self.pos_conv = nn.ModuleList([_PositionConv(config)])
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.encoder_layers))
         # All layers share these; the public files have them once for each.
-        self.layers[0].self_attn.relative_attention_bias = nn.Embedding(
-            config.num_buckets, config.encoder_attention_heads
-        )
+        first: Any = self.layers[0]
+        table = nn.Embedding(config.num_buckets, config.encoder_attention_heads)
+        first.self_attn.relative_attention_bias = table
         self.layer_norm = nn.LayerNorm(config.encoder_embed_dim)
 
 
@@ -217,7 +222,8 @@ class Beats(nn.Module):
 
     def _positions(self, length: int) -> Tensor:
         """(H, L, L) what the distance of two places adds to their score."""
-        table: Any = self.encoder.layers[0].self_attn.relative_attention_bias
+        first: Any = self.encoder.layers[0]
+        table = first.self_attn.relative_attention_bias
         place = torch.arange(length, device=table.weight.device)
         numbers = buckets(place[None] - place[:, None], self.config.num_buckets, self.config.max_distance)
         found: Tensor = table(numbers).permute(2, 0, 1)
@@ -263,7 +269,7 @@ class BeatsEar:
         full = WINDOW_S * HEARS_HZ
         repeated = waves.repeat(1, -(-full // max(1, waves.shape[-1])))[:, :full]
         with torch.inference_mode(), memory_guard(weight.device, "listening to the sound"):
-            found = self._network(repeated.to(weight.device)).float()
+            found: Tensor = self._network(repeated.to(weight.device)).float()
         return found.clone()
 
 

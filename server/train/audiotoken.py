@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
@@ -30,6 +31,7 @@ from ..models.bundle import find_bundle
 from ..models.clap import ClapEncoder
 from ..models.device import pick_device
 from ..models.mel_decoder import nothing
+from ..models.painter import Painter, load_painter
 from . import mel, parts
 from .kept import Kept, keep
 from .loop import Batch, Player
@@ -39,9 +41,6 @@ from .shards import Sample
 from .shards import fingerprint as shards_mark
 from .synth.shot import SECONDS
 from .world_pairs import space_of
-
-if TYPE_CHECKING:
-    from ..models.painter import Painter
 
 NAME = "audiotoken"
 DEFAULT_STEPS = 6000
@@ -283,13 +282,14 @@ def task(work: Path, settings: Any) -> AudioTokenTask:
 
 def _models(work: Path, model: str | None, folder: Path, device: torch.device) -> tuple[ClapEncoder, Painter]:
     """Those of the bundle ``model``, or the finished parts of ``work``, copied into ``folder``."""
-    from ..models.painter import load_painter
-
     bundle = find_bundle(model, work, paths=True) if model else parts.assemble(work, PARTS, folder)
     clap = ClapEncoder.load(bundle, device, torch.float32)
     if not model:
         clap.space = space_of(work, "clap")
-    return clap, load_painter(bundle, device, torch.float32, nothing)
+    painter = load_painter(bundle, device, torch.float32, nothing)
+    if device.type == "cpu":  # where the gradient of fused attention is slow, see ``audioldm.build``
+        painter.modules["unet"].set_attn_processor(AttnProcessor())  # type: ignore[operator]
+    return clap, painter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -142,7 +142,7 @@ def put(side: str, key: str, value: Any) -> Change:
         (put("network", "depth", 3), "damaged"),
         (put("network", "token", 13), "damaged"),
         (put("network", "hidden", 9), "shape"),
-        (put("hears", "kind", "ears"), "does not know"),
+        (put("hears", "kind", "ears"), "not known to Footfall"),
         (put("hears", "sha256", None), "another CLAP"),
     ],
 )
