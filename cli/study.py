@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``footfall study``: the paper's study of mappers, with the mappers and held-out pairs that are here.
 
-Either a training's folder (its held-out shots), or a model and the embeddings made with it. ``--json`` prints
-one object on stdout and nothing else; tables and pictures go into ``--out``.
+Either a training's folder (its held-out shots), or a model and the embeddings made with it. ``--prior``: of
+the prior from words to pictures instead, in a training's folder. ``--json`` prints one object on stdout and
+nothing else; tables and pictures go into ``--out``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="where the models are (else FOOTFALL_MODELS)"
     )
+    parser.add_argument("--prior", action="store_true", help="the prior from words to pictures instead")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="a folder for the report")
     parser.add_argument("--pairs", type=int, default=400, help="held-out pairs to look at, at most (400)")
     parser.add_argument("--seed", type=int, default=0)
@@ -40,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     """Raises FootfallError, which the caller turns into a sentence and an exit code."""
     if options.pairs < 2:
         raise BadInput("The study needs at least two pairs.")
+    if options.prior:
+        return _prior(options)
     from ..server.models.bundle import find_bundle
     from ..server.models.device import pick_device
     from ..server.train.pairs import read_pairs
@@ -59,4 +63,26 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"ok": True, "out": str(options.out), **report}))
     else:
         print((options.out / "study.md").read_text("utf-8"))
+    return 0
+
+
+def _prior(options: argparse.Namespace) -> int:
+    if options.data or options.model:
+        raise BadInput("The study of the prior is made in a training's folder; leave out --data and --model.")
+    from ..server.train.prior import captioned
+    from ..server.train.prior_study import study_prior, work_prior
+    from ..server.train.world_pairs import TRAIN
+
+    work = work_folder(options)
+    with ProgressLine(options.json) as line:
+        line.show("reading", 0.0)
+        prior = work_prior(work)
+        learnt, held_out = captioned(work, TRAIN), captioned(work, options.split)
+        report = study_prior(
+            prior, learnt, held_out.some(options.pairs), options.out, seed=options.seed, told=line.show
+        )
+    if options.json:
+        print(json.dumps({"ok": True, "out": str(options.out), **report}))
+    else:
+        print((options.out / "prior.md").read_text("utf-8"))
     return 0

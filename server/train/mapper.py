@@ -297,7 +297,7 @@ class MapperTask:
         config |= {"steps": self.recipe.steps} if self.kind == "generative" else {}
         write_mapper(folder, config, self.network)
         if self._into is not None:
-            put_into(self._into, folder, self.kind)
+            put_into(self._into, folder, f"mappers/{self.kind}")
 
 
 def write_mapper(folder: Path, config: Mapping[str, Any], network: nn.Module) -> None:

@@ -2,12 +2,14 @@
 """The prior from words to pictures, both in CLIP's space: the diffusion prior that CLIPSonic asks when a
 sound is wanted from words alone (Dong et al. 2023, arXiv:2306.09635), after Ramesh et al. 2022.
 
-It learns from the train shots that have pictures: one caption of a shot is the condition, one of its frames
+It learns from shots that have pictures and words: one caption of a shot is the condition, one of its frames
 the target, drawn anew each time. No sound takes part. The network is the lean class of the generative mapper.
+The world's shots are such; so are the embeddings of one's own videos, whose labels are their captions.
 """
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ...addon.wire.errors import BadInput
-from ..models.bundle import SpaceId
+from ..models.bundle import TEXT_PRIOR, Bundle, SpaceId, open_bundle
+from ..models.clip import ClipEncoder
 from ..models.prior import GenerativePrior
 from . import features
+from .into import check_clip, put_into
 from .loop import Batch, Player
 from .mapper import Recipe, build, prior_loss, trainable, write_mapper
+from .pairs import Pairs, read_pairs
 from .settings import Settings
 from .world_pairs import TRAIN, grouped, space_of
 
@@ -61,16 +66,33 @@ class Captioned:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def some(self, most: int) -> Captioned:
+        """At most so many shots, spread evenly over all."""
+        kept = [place * len(self) // min(most, len(self)) for place in range(min(most, len(self)))]
+        return replace(
+            self,
+            pictures=self.pictures[kept],
+            captions=tuple(self.captions[shot] for shot in kept),
+            families=tuple(self.families[shot] for shot in kept),
+        )
+
 
 class PriorTask:
     """The prior's training, as ``loop.train`` takes it."""
 
     name = NAME
 
-    def __init__(self, data: Captioned, chosen: Recipe = RECIPE, *, seed: int = 0) -> None:
-        """Raises BadInput when no shot has both a picture and words."""
+    def __init__(
+        self, data: Captioned, chosen: Recipe = RECIPE, *, seed: int = 0, into: Path | None = None
+    ) -> None:
+        """``into``: a bundle that gets the finished part. Raises BadInput when no shot has both a picture and
+        words, ModelRefused when they are of another CLIP than that bundle's.
+        """
         if not len(data):
             raise BadInput("No shot has pictures and words; make some with: footfall train world")
+        if into is not None:
+            check_clip(into, data.space)
+        self._into = into
         self.data, self.recipe, self._seed = data, chosen, seed
         size = data.pictures.shape[-1]
         with torch.random.fork_rng(devices=[]):
@@ -134,12 +156,35 @@ class PriorTask:
             },
         }
         write_mapper(folder, config, self.network)
+        if self._into is not None:
+            put_into(self._into, folder, TEXT_PRIOR)
 
 
 def task(work: Path, settings: Settings) -> PriorTask:
-    """Raises BadInput when no shot has pictures, ModelMissing when CLIP or CLAP is not trained yet."""
+    """Raises BadInput when no shot has pictures and words, ModelMissing when CLIP or CLAP is not trained yet,
+    ModelRefused.
+    """
+    data, model = getattr(settings, "data", None), getattr(settings, "model", None)
+    if (data is None) != (model is None):
+        raise BadInput(
+            "--data needs --model, the model that the videos were embedded with, and it needs --data."
+        )
+    found = labelled(read_pairs(data), open_bundle(model)) if data else captioned(work, TRAIN)
     chosen = replace(RECIPE, network=_TINY, batch=8, ema=0.9, steps=4, warmup=2) if settings.tiny else RECIPE
-    return PriorTask(captioned(work, TRAIN), chosen, seed=settings.seed)
+    return PriorTask(found, chosen, seed=settings.seed, into=getattr(settings, "into", None))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``footfall train prior`` that no other part has."""
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="embeddings of footfall embed with labels, not the world's"
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="with --data: the model that they were made with"
+    )
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="a model's folder that gets the prior once it is finished"
+    )
 
 
 def captioned(work: Path, split: str) -> Captioned:
@@ -160,4 +205,25 @@ def captioned(work: Path, split: str) -> Captioned:
         captions=tuple(tuple(order[place] for place in places) for places in said),
         families=tuple(found.families[number] for number in numbers),
         space=space_of(work, "clip"),
+    )
+
+
+def labelled(pairs: Pairs, bundle: Bundle) -> Captioned:
+    """The videos that are not held out and have a label, which is their caption.
+
+    Raises ModelRefused when ``bundle`` has another CLIP than the one that saw them.
+    """
+    check_clip(bundle.root, pairs.clip_space)
+    known, _ = pairs.parted()
+    numbers = [number for number in range(len(known)) if known.row(number).label.strip()]
+    words = sorted({known.row(number).label for number in numbers})
+    place = {text: index for index, text in enumerate(words)}
+    texts = ClipEncoder.load(bundle, torch.device("cpu"), torch.float32).encode_text(words)
+    said = tuple(known.row(number).label for number in numbers)
+    return Captioned(
+        pictures=normalize(known.take(numbers)[0], dim=-1),
+        texts=normalize(texts, dim=-1),
+        captions=tuple((place[text],) for text in said),
+        families=said,
+        space=pairs.clip_space,
     )

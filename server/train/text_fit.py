@@ -139,7 +139,7 @@ class TextTask:
         fold(self.network, self.words.picture, self.words.sound, self._means)
         write_mapper(folder, config, self.network)
         if self._into is not None:
-            put_into(self._into, folder, "regression")
+            put_into(self._into, folder, "mappers/regression")
 
 
 @torch.no_grad()

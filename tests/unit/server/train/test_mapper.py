@@ -180,7 +180,7 @@ def test_pairs_of_another_space(tmp_path: Path, models_folder: Path) -> None:
         MapperTask("regression", chosen, pairs, into=root)
     work = tmp_path / "work"
     train(MapperTask("regression", chosen, pairs), work, steps=1, device="cpu", precision="float32")
-    put_into(root, work / "part", "regression")
+    put_into(root, work / "part", "mappers/regression")
     with pytest.raises(ModelRefused, match="another CLIP"):
         load_mapper(open_bundle(root), "regression", BANK, CPU)
 
