@@ -4,26 +4,38 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 import torch
-from footfall.addon.wire.errors import BadInput, ModelError
-from footfall.server.models.bundle import SpaceId
-from footfall.server.train import audiotoken, loop
+from footfall.addon.wire.errors import BadInput, ModelError, ModelMissing
+from footfall.server.models import manifest
+from footfall.server.models.audiotoken import PART, PROMPT, load_audiotoken
+from footfall.server.models.bundle import SpaceId, open_bundle
+from footfall.server.models.clap import ClapEncoder
+from footfall.server.models.painter import load_painter
+from footfall.server.models.random_bundle import write_random_bundle
+from footfall.server.train import audiotoken, clap, loop, painter, parts, picture_vae
 from footfall.server.train.audiotoken import AudioTokenTask, Pairs, Recipe, fingerprint
 from footfall.server.train.shards import Sample, read_shards
+from footfall.server.train.world_pairs import space_of
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..models.painter_bundle import write_stable_diffusion
 from ..models.tiny_painter import TinyPainter
+from .clip_part import write_clip_part
 from .towers_world import write_world
 
 if TYPE_CHECKING:
     from footfall.server.models.painter import Painter
 
+CPU = torch.device("cpu")
+TINY = SimpleNamespace(tiny=True, seed=0)
 KINDS, SHOTS, PLACES, WIDTH = 3, 24, 4, 10
 RECIPE = Recipe(batch=8, hidden=16, ema=0.8, warmup=2, rate=1e-2)
 
@@ -177,6 +189,49 @@ def test_a_quiet_part_is_no_second_hearing(tmp_path: Path) -> None:
     rows = audiotoken.hearings(TinyEar(), quiet)
     assert np.isfinite(rows).all()
     assert np.array_equal(rows[0], rows[1])
+
+
+def test_the_whole_chain_ends_in_an_embedder_that_the_worker_loads(tmp_path: Path) -> None:
+    """From a world to tokens, as the commands do it: the smallest of everything, two steps each."""
+    write_world(tmp_path / "world", 6, 2)
+    write_clip_part(tmp_path / "clip" / "part")
+    with pytest.raises(ModelMissing, match="footfall train clap"):
+        audiotoken.task(tmp_path, TINY)
+    for module in (clap, picture_vae, painter, audiotoken):
+        loop.train(module.task(tmp_path, TINY), tmp_path / module.NAME, steps=2, device="cpu")
+    left = [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert not left
+    bundle = parts.assemble(tmp_path, (*audiotoken.PARTS, PART), tmp_path / "bundle")
+    painted, ear = load_painter(bundle, CPU, torch.float32), ClapEncoder.load(bundle, CPU, torch.float32)
+    ear.space = space_of(tmp_path, "clap")
+    token = load_audiotoken(bundle, painted, ear)
+    found = token.tokens(np.random.default_rng(0).uniform(-0.1, 0.1, (2, 30_000)).astype(np.float32), 44_100)
+    assert found.shape == (2, painted.width)
+    assert painted.paint(painted.read([PROMPT] * 2, found), seed=1, steps=2).shape == (2, 1, 32, 32, 3)
+
+
+def test_another_bundles_painter_can_be_learnt_for(tmp_path: Path) -> None:
+    """Stable Diffusion's layout, where noise is predicted; frames go through that model's own VAE."""
+    write_world(tmp_path / "world", 6, 2)
+    root = tmp_path / "model"
+    write_random_bundle("audioldm-s-full-v2", root, tiny=True)
+    write_stable_diffusion(root)
+    manifest.add_folder(root, "pictures")
+    settings = SimpleNamespace(tiny=True, seed=0, model=str(root))
+    task = audiotoken.task(tmp_path, settings)
+    before = task.frozen()
+    loop.train(task, tmp_path / "audiotoken", steps=2, device="cpu")
+    config = json.loads((tmp_path / "audiotoken" / "part" / "config.json").read_text("utf-8"))
+    assert config["hears"]["sha256"] == open_bundle(root).clap_space.sha256
+    assert config["paints"]["sha256"] == open_bundle(root).weights_sha256("pictures/text_encoder")
+    assert config["trained"]["frozen"] == before
+    gradients = [parameter.grad for parameter in task.embedder.parameters()]
+    assert all(gradient is not None and bool(gradient.abs().sum() > 0) for gradient in gradients)
+    shutil.copytree(tmp_path / "audiotoken" / "part", root / PART)
+    manifest.add_folder(root, PART)
+    bundle = open_bundle(root)
+    hears = ClapEncoder.load(bundle, CPU, torch.float32)
+    assert load_audiotoken(bundle, load_painter(bundle, CPU, torch.float32), hears).width == 24
 
 
 def test_nothing_to_learn_from_is_said() -> None:
