@@ -147,8 +147,16 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[int, str]
 def load_optimiser(
     optimiser: torch.optim.Optimizer, parameters: Mapping[str, Tensor], saved: Mapping[str, Tensor]
 ) -> None:
-    """The inverse of ``optimiser_tensors``; the rates stay those of ``optimiser``."""
+    """The inverse of ``optimiser_tensors``; the rates stay those of ``optimiser``.
+
+    A file holds rows in one order only. The fused optimiser goes through a weight and its moments side by
+    side as they lie in memory, so they must lie as the weight does, channels last or not.
+    """
     for full, value in saved.items():
         name, _, key = full.rpartition("/")
         parameter = parameters[name]
-        optimiser.state[parameter][key] = value.to(parameter.device, copy=True)
+        if value.shape == parameter.shape:
+            held = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False)
+            optimiser.state[parameter][key] = held.copy_(value)
+        else:
+            optimiser.state[parameter][key] = value.to(parameter.device, copy=True)
