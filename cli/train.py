@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..addon.folders import models_folder
 from ..addon.options import Parser
 from ..addon.wire.errors import BadInput, Cancelled, ModelMissing
 from ..addon.wire.handshake import DEVICES
@@ -174,6 +175,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                 "--condition", choices=("clip", "clip_text"), default="clip",
                 help="learn from frames alone, or from words, to compare (clip)",
             )  # fmt: skip
+            one.add_argument(
+                "--base", metavar="NAME|DIR", help="take the other parts from this model, as: starter"
+            )
         if name == CARD:
             one.add_argument("--report", type=Path, metavar="DIR", help="of footfall eval (WORK/eval/report)")
         elif name != WORLD:
@@ -321,6 +325,7 @@ def _chained(
 
 
 def _clipsonic(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:
+    from ..server.models.bundle import find_bundle
     from ..server.train import clipsonic
 
     reports: dict[str, Any] = {}
@@ -331,7 +336,8 @@ def _clipsonic(work: Path, options: argparse.Namespace, line: TrainLine) -> dict
         if not (work / own / "part").is_dir():
             reports[own] = _chained(name, {}, work, options, line)
     target = clipsonic.folder(work, options.condition)
-    bundle = clipsonic.assemble(work, target, options.condition)
+    base = find_bundle(options.base, models_folder(), paths=True) if options.base else None
+    bundle = clipsonic.assemble(work, target, options.condition, base)
     line.say(f"{bundle.name}: {target}, {bundle.size_bytes / 1e6:.1f} MB")
     return {"parts": reports, "bundle": str(target), "bytes": bundle.size_bytes}
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..models.bundle import Bundle
-from . import sealing, starter
+from ...addon.wire.errors import ModelRefused
+from ..models import manifest
+from ..models.bundle import PARTS, Bundle
+from . import parts, sealing, starter
 from .audioldm import FOLDERS
 
 NAMES = {condition: name for condition, name in FOLDERS.items() if condition != "clap"}
@@ -29,11 +31,17 @@ def folder(work: Path, condition: str) -> Path:
     return work / "bundles" / NAMES[condition]
 
 
-def assemble(work: Path, target: Path, condition: str = "clip") -> Bundle:
-    """Writes the bundle into ``target``, which is replaced. ``condition``: what its UNet has learnt from.
+def assemble(work: Path, target: Path, condition: str = "clip", base: Bundle | None = None) -> Bundle:
+    """Writes the bundle into ``target``, which is replaced. ``condition``: what its UNet has learnt from;
+    ``base``: whose other parts are taken in place of those in ``work``.
 
-    Raises ModelMissing for a part that is not trained, ModelError when it cannot be written.
+    Raises ModelMissing for a part that is not trained, ModelRefused for a base that does not fit, ModelError
+    when it cannot be written.
     """
+    sources = sealing.sound_parts(work, NAMES[condition])
+    if base is not None:
+        _check_fits(work, base)
+        sources |= {part: base.part(part) for part in PARTS if part not in ("unet", "scheduler")}
     said = replace(
         starter.manifest_of(),
         name=NAMES[condition],
@@ -41,4 +49,15 @@ def assemble(work: Path, target: Path, condition: str = "clip") -> Bundle:
         note=NOTES[condition],
         condition="clip",
     )
-    return sealing.seal(sealing.sound_parts(work, NAMES[condition]), said, target)
+    return sealing.seal(sources, said, target)
+
+
+def _check_fits(work: Path, base: Bundle) -> None:
+    """The UNet knows the CLIP and the latents that it has learnt with, and no others."""
+    for part in ("clip", "vae"):
+        (weights,) = parts.part_folder(work, part).glob("*.safetensors")
+        if manifest.sha256_file(weights) != base.weights_sha256(part):
+            raise ModelRefused(
+                f"The UNet has learnt with another {part.upper()} than that of {base.title}; "
+                "leave --base out, or train with its parts."
+            )

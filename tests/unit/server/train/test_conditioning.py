@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from footfall.addon.wire.errors import ModelMissing
+from footfall.addon.wire.errors import ModelMissing, ModelRefused
 from footfall.addon.wire.messages import FoleyRequest
 from footfall.cli.__main__ import main
+from footfall.server.models.bundle import open_bundle
 from footfall.server.outcome import check_rendering
 from footfall.server.pipeline import FoleyPipeline
 from footfall.server.train import audioldm, clipsonic, conditioning, features
@@ -187,6 +188,22 @@ def test_one_command_trains_and_seals_it_and_goes_on_exactly(
         assert np.isfinite(made.clips[0].waveform).all()
     (info,) = (info for info in pipeline.bundles() if info.name == "clipsonic")
     assert info.queries == ("picture", "clip_text", "clip_text_prior")
+
+
+def test_other_parts_may_come_from_another_model_if_they_are_the_same(
+    work: Path, models_folder: Path, tmp_path: Path
+) -> None:
+    copy = make_empty(work, tmp_path / "work")
+    shutil.copytree(models_folder / "tiny" / "unet", copy / "clipsonic" / "part")
+    shutil.copy2(models_folder / "tiny" / "scheduler" / "scheduler_config.json", copy / "clipsonic" / "part")
+    base = open_bundle(models_folder / "tiny")
+    made = clipsonic.assemble(copy, tmp_path / "bundle", "clip", base)
+    assert made.weights_sha256("vocoder") == base.weights_sha256("vocoder")
+    assert (made.condition, made.queries) == ("clip", ("picture", "clip_text"))
+    weights = copy / "vae" / "part" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelRefused, match="another VAE"):
+        clipsonic.assemble(copy, tmp_path / "bundle", "clip", base)
 
 
 def test_what_is_missing_is_named(work: Path, tmp_path: Path) -> None:
