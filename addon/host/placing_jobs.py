@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+PICTURES_S = 0.010  # of a tick, for adding pictures
+PATIENCE_S = 60.0  # where the user has asked for all at once
+
+
 def step(session: Session) -> bool:
     """Place a little of one finished job; whether anything has changed."""
     if session.look_for_strips:
@@ -54,7 +58,9 @@ def _place_some(session: Session, job: Job) -> bool:
         _list_hits(session, job)
         return True
     if makes_pictures(job):
-        _placed(session, job, _place_pictures(stored, home(session, job)))
+        done = _place_pictures(stored, home(session, job), PICTURES_S)
+        if done is not None:
+            _placed(session, job, done)
         return True
     if session.placing is None or session.placing.stored is not stored:
         session.placing = placing.Placing(stored, home(session, job))
@@ -97,15 +103,17 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
     if not session.belongs_here(job) or sequencer.find_scene(where.scene_name, where.uid) is None:
         where = placing.home(scene)
     stored: Any = job.stored
-    placed = _place_pictures(stored, where) if makes_pictures(job) else placing.place(stored, where)
+    placed = (
+        _place_pictures(stored, where, PATIENCE_S) if makes_pictures(job) else placing.place(stored, where)
+    )
     _placed(session, job, placed)
     return str(placed.sentence)
 
 
-def _place_pictures(stored: Any, where: Any) -> Any:
+def _place_pictures(stored: Any, where: Any, budget_s: float) -> Any:
     from . import picture_place
 
-    return picture_place.place(stored, where)
+    return picture_place.place(stored, where, budget_s)
 
 
 def _only_looked(session: Session, job: Job) -> bool:

@@ -79,7 +79,7 @@ def test_one_picture_of_a_strip(tmp_path: Path) -> None:
     assert made.type == "IMAGE"
     assert sequencer.span(made) == sequencer.span(strip)
     assert made.channel == strip.channel + 1
-    assert not made.mute
+    assert made.mute  # the shot below would be covered
     story = picture_story.read(made[picture_story.KEY])
     assert story is not None
     assert (story["sound"], story["start_s"], story["end_s"]) == ("Door", 0.0, 10.0)
@@ -98,14 +98,27 @@ def test_a_storyboard_of_windows_of_what_is_heard(tmp_path: Path) -> None:
     session = picture(each="windows", window_s=2.0, takes=2)
     assert states(session) == ["placed"]
     made = pictures()
-    spans = [sequencer.span(one) for one in made if not one.mute]
+    spans = [sequencer.span(one) for one in made[:4]]
     starts = [35, 83, 131, 179]
     assert spans == list(zip(starts, [*starts[1:], 203], strict=True))
-    assert [one.mute for one in made] == [False] * 4 + [True] * 4
+    assert [one.channel for one in made] == [4] * 4 + [5] * 4
     told = [picture_story.read(one[picture_story.KEY]) for one in made[:4]]
     assert [(one["start_s"], one["end_s"]) for one in told] == [(1, 3), (3, 5), (5, 7), (7, 8)]
     colours = {colour_of(one) for one in made}
     assert len(colours) == 8
+
+
+def test_pictures_are_seen_where_they_cover_nothing(tmp_path: Path) -> None:
+    """Nor take the place of what a camera would render."""
+    for strip in sequencer.all_strips(bpy.context.scene):
+        strip.mute = True
+    add_sound(write_sound(tmp_path / "door.wav"))
+    picture(takes=2)
+    assert [one.mute for one in pictures()] == [False, True]
+    camera = bpy.data.objects.new("One", bpy.data.cameras.new("One"))
+    bpy.context.scene.camera = camera
+    picture()
+    assert sorted(one.mute for one in pictures()) == [False, True, True]
 
 
 def colour_of(strip: Any) -> bytes:
