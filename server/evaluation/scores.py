@@ -61,7 +61,7 @@ FIGURES: dict[str, Figure] = {
     "drift_ms_per_s": Figure(words="drift, ms per second", better="low", digits=1),
     "av_align": Figure(words="AV-Align", better="high", digits=3),
     "asked": Figure(words="likeness of the query to the picture, CLIP", better="high", digits=3),
-    "seconds": Figure(words="seconds for one sound", better="low"),
+    "seconds": Figure(words="processor seconds for one sound", better="low"),
 }
 
 
