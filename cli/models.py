@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``footfall models list|pull|verify|show|random``: the model bundles of this computer.
+"""``footfall models list|pull|verify|show|add|random``: the model bundles of this computer.
 
 It prints what the functions in ``server/models`` find; ``--json`` prints one object on stdout and nothing
 else.
@@ -16,8 +16,9 @@ from typing import Any
 
 from ..addon.folders import models_folder
 from ..addon.wire.errors import ModelMissing
+from ..addon.wire.messages import BundleInfo
 from ..server.models import hub, registry
-from ..server.models.bundle import Bundle, find_bundle, installed
+from ..server.models.bundle import EMBEDDER, Bundle, find_bundle, installed
 from ..server.models.registry import Row
 from .progress import ProgressLine
 
@@ -47,6 +48,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="take files that cannot be verified yet, and hold them to what arrived ever after",
     )
     pull.add_argument("--offline", action="store_true", help="only say what is missing")
+    add = actions.add_parser("add", parents=[common], help="the prior of one model into another")
+    add.add_argument("name", metavar="NAME|DIR", help="a model with a prior from words to pictures")
+    add.add_argument("folder", metavar="DIR", type=Path, help="the model that gets it; it has the same CLIP")
     random = actions.add_parser(
         "random", parents=[common], help="a model of random numbers, to try a machine"
     )
@@ -74,11 +78,18 @@ def _list(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
             state = "here" if row.installed else "to pull"
             use = "" if row.commercial else ", not for commercial use"
             print(
-                f"{row.name:{width}}  {state:8} {_size(row.size_bytes):>8}  {row.title}  [{row.licence}{use}]"
+                f"{row.name:{width}}  {state:8} {_size(row.size_bytes):>8}  {row.title}, {_makes(row)}  "
+                f"[{row.licence}{use}]"
             )
         print(f"Models are kept in {models_dir}")
     keys = ("name", "title", "licence", "commercial", "installed", "mappers", "size_bytes")
+    keys += ("makes", "queries", "paints_sounds")
     return {"folder": str(models_dir), "models": [{key: getattr(row, key) for key in keys} for row in rows]}
+
+
+def _makes(row: BundleInfo | Bundle) -> str:
+    """In words, what it is good for."""
+    return " and ".join(row.makes) or "a prior for another model"
 
 
 def _show(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
@@ -191,12 +202,17 @@ def _ask(row: Row) -> bool:
 
 def _random(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # none of the libraries needs the network here
+    from ..server.models import prior_layout
     from ..server.models.random_bundle import write_random_bundle
     from ..server.models.random_mapper import KINDS, write_random_mapper
+    from ..server.models.random_prior import write_random_prior
 
+    chosen = {"seed": options.seed, "tiny": options.tiny}
+    prior = options.name in prior_layout.NAMES
     with ProgressLine(options.json) as line:
-        write_random_bundle(options.name, options.folder, options.tiny, options.seed, line.show)
-        for kind in KINDS if options.mappers else ():
+        write = write_random_prior if prior else write_random_bundle
+        write(options.name, options.folder, progress=line.show, **chosen)
+        for kind in KINDS if options.mappers and not prior else ():
             line.show(kind, 1.0)
             write_random_mapper(options.folder, kind, options.seed, options.tiny)
     bundle = find_bundle(options.folder, models_dir)
@@ -205,7 +221,19 @@ def _random(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
     return _report(bundle)
 
 
-_ACTIONS = {"list": _list, "show": _show, "verify": _verify, "pull": _pull, "random": _random}
+def _add(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # none of the libraries needs the network here
+    from ..server.train.into import add_prior
+
+    source = find_bundle(options.name, models_dir, paths=True)
+    add_prior(source, options.folder.expanduser())
+    bundle = find_bundle(options.folder, models_dir)
+    if not options.json:
+        print(f"{bundle.title} has the prior of {source.title} now.")
+    return _report(bundle)
+
+
+_ACTIONS = {"list": _list, "show": _show, "verify": _verify, "pull": _pull, "add": _add, "random": _random}
 
 
 def _lines(bundle: Bundle) -> list[str]:
@@ -215,9 +243,14 @@ def _lines(bundle: Bundle) -> list[str]:
         f"{bundle.title} ({bundle.name}) in {bundle.root}",
         f"licence: {bundle.licence}{' (' + ', '.join(flags) + ')' if flags else ''}",
         f"sampling rate: {bundle.sampling_rate} Hz, size: {_size(bundle.size_bytes)}, sha256 {bundle.sha256}",
-        f"CLIP: {bundle.clip_space.name}, {bundle.clip_space.sha256}",
-        f"CLAP: {bundle.clap_space.name}, {bundle.clap_space.sha256}",
-        f"mappers: {', '.join(bundle.mappers)}",
+        f"makes {_makes(bundle)}",
+        *(
+            f"{name}: {space.name}, {space.sha256}"
+            for name, space in (("CLIP", bundle.clip_space), ("CLAP", bundle.clap_space))
+            if space.sha256
+        ),
+        *([f"mappers: {', '.join(bundle.mappers)}"] if bundle.mappers else []),
+        *([f"can be asked by: {', '.join(bundle.queries)}"] if bundle.queries else []),
         *([bundle.note] if bundle.note else []),
         *(f"  {path}  {entry.size}  sha256 {entry.sha256}" for path, entry in sorted(bundle.files.items())),
     ]
@@ -236,6 +269,9 @@ def _report(bundle: Bundle) -> dict[str, Any]:
         "sampling_rate": bundle.sampling_rate,
         "size_bytes": bundle.size_bytes,
         "mappers": list(bundle.mappers),
+        "makes": list(bundle.makes),
+        "queries": list(bundle.queries),
+        "paints_sounds": bundle.has(EMBEDDER),
         "files": {path: {"size": entry.size, "sha256": entry.sha256} for path, entry in bundle.files.items()},
     }
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...addon.wire.errors import Cancelled, ModelError, ModelMissing, ModelRefused
 from . import bundle as bundles
-from . import layouts, manifest, registry
+from . import configurations, manifest, registry
 from .bundle import Bundle
 from .manifest import FileEntry
 from .registry import RemoteFile, Row, Source
@@ -35,6 +35,7 @@ INCOMPLETE = ".incomplete"
 PINS = ".pins"
 _ROOM = 64 * 1024 * 1024  # kept free beside the files
 _ETAG_TIMEOUT_S = 15.0
+_NEWEST = "main"  # the hub's name for the newest revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,10 +156,12 @@ def _locate(source: Source, file: RemoteFile, endpoint: str | None) -> _Place:
     """Where the hub has the file now; refused early if it says itself that the content is another."""
     import huggingface_hub
 
-    url = huggingface_hub.hf_hub_url(source.repo, file.path, revision=source.revision, endpoint=endpoint)
+    newest = source.revision == registry.UNPINNED
+    revision = _NEWEST if newest else source.revision
+    url = huggingface_hub.hf_hub_url(source.repo, file.path, revision=revision, endpoint=endpoint)
     found = huggingface_hub.get_hf_file_metadata(url, token=False, timeout=_ETAG_TIMEOUT_S, endpoint=endpoint)
     etag, size = found.etag or "", found.size if found.size is not None else -1
-    if found.commit_hash != source.revision:
+    if not newest and found.commit_hash != source.revision:
         raise ModelRefused(f"The hub answered for another version of {source.repo}; nothing was taken.")
     if file.pinned and manifest.SHA256.fullmatch(etag) and etag != file.sha256:
         raise _wrong(file, f"the hub says {etag}")
@@ -210,14 +213,13 @@ def _wrong(file: RemoteFile, detail: str) -> ModelRefused:
 
 def _finish(row: Row, staging: Path, entries: dict[str, FileEntry]) -> None:
     """Configurations, then ``bundle.toml``: from then on the folder is a bundle."""
-    plan = layouts.layout(row.name)
     for path in staging.rglob("*.part"):
         path.unlink()
-    for part, file in bundles.CONFIGS.items():
-        path = staging / part / file
+    for name, config in configurations.of_row(row, entries).items():
+        path = staging / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(getattr(plan, part), indent=2) + "\n", encoding="utf-8")
-        entries |= manifest.describe(staging, [f"{part}/{file}"])
+        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        entries |= manifest.describe(staging, [name])
     said = manifest.Manifest(
         name=row.name,
         title=row.title,

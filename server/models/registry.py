@@ -3,8 +3,9 @@
 
 Every source names a full revision. A row is *pinned* when every file has its sha256 as well; a file whose
 sha256 is not on record says ``unpinned``, its row says why, and it is pulled only when the user wants what
-arrives to be pinned (hub.py). The size is for progress and for the room on the disk; what is trusted is the
-sha256.
+arrives to be pinned (hub.py). So is a revision that is not on record: then the newest is taken, and no file
+of that source may claim a sha256. The size is for progress and for the room on the disk; what is trusted is
+the sha256.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A repository that gives some files of a bundle, at one commit (``revision``, 40 hex digits)."""
+    """A repository that gives some files of a bundle. ``revision``: 40 hex digits, or UNPINNED."""
 
     repo: str
     revision: str
@@ -60,16 +61,25 @@ class Row:
     licence: str
     licence_text: str
     commercial: bool
-    sampling_rate: int
-    clip: str
-    clap: str
     about_bytes: int
-    why_unpinned: str
     sources: tuple[Source, ...]
+    sampling_rate: int = 16_000
+    clip: str = ""
+    clap: str = ""
+    why_unpinned: str = ""
 
     @property
     def pinned(self) -> bool:
         return all(file.pinned for source in self.sources for file in source.files)
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Of messages.MAKES, as Bundle's."""
+        targets = [file.to for source in self.sources for file in source.files]
+        starts = {"sound": "unet/", "pictures": "pictures/unet/"}
+        return tuple(
+            made for made, start in starts.items() if any(path.startswith(start) for path in targets)
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -84,7 +94,10 @@ class Row:
             licence=self.licence,
             commercial=self.commercial,
             installed=False,
+            mappers=("bridge",) if "sound" in self.makes else (),
             size_bytes=self.size_bytes,
+            makes=self.makes,
+            queries=("picture",) if "sound" in self.makes else (),
         )
 
 
@@ -114,7 +127,7 @@ def parse(plain: Mapping[str, Any]) -> tuple[Row, ...]:
 def _row(entry: Mapping[str, Any]) -> Row:
     sources = tuple(_source(source) for source in entry["source"])
     plain = {key: value for key, value in entry.items() if key != "source"}
-    row = Row(**{"why_unpinned": "", **plain}, sources=sources)
+    row = Row(**plain, sources=sources)
     if not manifest.NAME.fullmatch(row.name) or type(row.commercial) is not bool or not sources:
         raise ValueError(f"row {row.name!r}")
     if row.pinned == bool(row.why_unpinned):
@@ -130,7 +143,10 @@ def _source(entry: Mapping[str, Any]) -> Source:
     source = Source(**{**entry, "files": files})
     if not _REPO.fullmatch(source.repo):
         raise ValueError(f"repository {source.repo!r}")
-    if not _REVISION.fullmatch(source.revision):
+    if source.revision == UNPINNED:
+        if any(file.pinned for file in files):
+            raise ValueError(f"a file of {source.repo} has a sha256 without a revision")
+    elif not _REVISION.fullmatch(source.revision):
         raise ValueError(f"revision of {source.repo} must be 40 hex digits")
     return source
 

@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub.requests.append((self.command, key, wanted_range))
         if self.headers.get("Authorization"):
             hub.credentials.append(key)
-        if key not in hub.files or revision != REVISION:
+        if key not in hub.files or revision not in (REVISION, "main"):
             self.send_response(404)
             self.send_header("X-Error-Code", "EntryNotFound")
             self.send_header("Connection", "close")

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,33 @@ def test_what_is_pinned_on_first_use_is_held_to_ever_after(fake: FakeHub, tmp_pa
         hub.pull_row(row, tmp_path, how(fake, pin_on_first_use=True))
     fake.files[f"laion/clap/{CLAP}"] = fake.files[f"laion/clap/{CLAP}"][:-1]
     assert hub.pull_row(row, tmp_path, how(fake, pin_on_first_use=True)).files[CLAP] == pins[CLAP]
+
+
+def test_where_no_revision_is_on_record_the_newest_is_pinned_on_first_use(tmp_path: Path) -> None:
+    """Of a prior, which also names the CLIP that it came with."""
+    name = "karlo-v1-alpha-prior"
+    public = registry.find(name)
+    assert public is not None
+    contents = {file.to: f"weights of {file.to}".encode() for s in public.sources for file in s.files}
+    with FakeHub({f"{_repo(path)}/{path}": content for path, content in contents.items()}).running() as fake:
+        files = [RemoteFile(path=path, to=path, sha256=registry.UNPINNED) for path in contents]
+        sources = tuple(
+            Source(repo=_repo(file.to), revision=registry.UNPINNED, licence="x", files=(file,))
+            for file in files
+        )
+        row = replace(public, sources=sources, about_bytes=1_000_000)
+        with pytest.raises(ModelRefused, match="--pin-on-first-use"):
+            hub.pull_row(row, tmp_path, how(fake))
+        fake.revision = "f" * 40  # whatever the newest is
+        bundle = hub.pull_row(row, tmp_path, how(fake, pin_on_first_use=True))
+        bundle.verify()
+        assert bundle.makes == ()
+        assert bundle.json("text_prior/config.json")["clip"] == asdict(bundle.clip_space)
+        assert bundle.clip_space.sha256 == hub.pins(tmp_path, name)["clip/open_clip_model.safetensors"].sha256
+        shutil.rmtree(bundle.root)
+        fake.files["cvssp/audioldm/text_prior/diffusion_pytorch_model.safetensors"] += b" "
+        with pytest.raises(ModelRefused, match="not the file that Footfall knows"):
+            hub.pull_row(row, tmp_path, how(fake, pin_on_first_use=True))
 
 
 def test_a_pinned_file_is_verified_beside_unpinned_ones(fake: FakeHub, tmp_path: Path) -> None:

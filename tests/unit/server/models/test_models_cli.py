@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,12 @@ def test_show_tells_about_a_public_model_before_it_is_pulled(
 ) -> None:
     assert run("show", row.name, "--models", str(tmp_path)) == 0
     out = capsys.readouterr().out
-    assert "not for commercial use" in out
+    assert ("not for commercial use" in out) == (not row.commercial)
     assert ("unpinned" in out) == (not row.pinned)
     plain = run_json(capsys, "show", row.name, "--models", str(tmp_path))
     assert plain["installed"] is False
-    assert len(plain["files"]["unet/diffusion_pytorch_model.safetensors"]["revision"]) == 40
+    files = {file.to: source.revision for source in row.sources for file in source.files}
+    assert {path: said["revision"] for path, said in plain["files"].items()} == files
 
 
 def test_verify_hashes_everything_anew(
@@ -100,6 +102,22 @@ def test_random_makes_a_bundle_that_says_so(tmp_path: Path, capsys: pytest.Captu
     assert open_bundle(tmp_path / "x").sha256 == plain["sha256"]
     with pytest.raises(BadInput):
         run("random", "nothing", str(tmp_path / "y"), "--tiny")
+
+
+def test_a_prior_is_made_and_added_to_a_model_with_its_clip(
+    copy_bundle: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prior = tmp_path / "prior"
+    plain = run_json(capsys, "random", "kandinsky-2-1-prior", str(prior), "--tiny")
+    assert (plain["makes"], plain["queries"]) == ([], [])
+    with pytest.raises(ModelRefused, match="another CLIP"):
+        run("add", str(prior), str(copy_bundle("mine")))
+    other = tmp_path / "other"
+    shutil.copytree(prior, other)
+    added = run_json(capsys, "add", str(prior), str(other))
+    assert added["sha256"] == open_bundle(other).sha256
+    assert run("add", str(prior), str(other)) == 0
+    assert "has the prior of" in capsys.readouterr().out
 
 
 def test_pull_offline_says_what_is_missing(tmp_path: Path) -> None:

@@ -9,23 +9,38 @@ from typing import Any
 
 import pytest
 from footfall.addon.wire.errors import ModelRefused
-from footfall.server.models import bundle, layouts, manifest, registry
+from footfall.server.models import (
+    bundle,
+    configurations,
+    layouts,
+    manifest,
+    prior_layout,
+    registry,
+    sd_layout,
+)
 
 PLAIN = tomllib.loads(registry.PATH.read_text(encoding="utf-8"))
+SOUND = [row for row in registry.rows() if row.makes == ("sound",)]
+PAINTERS = [row for row in registry.rows() if row.makes == ("pictures",)]
+PRIORS = [row for row in registry.rows() if row.name in prior_layout.NAMES]
 
 
 @pytest.mark.parametrize("row", registry.rows(), ids=lambda row: row.name)
 def test_every_row_is_pinned_or_says_why_not(row: registry.Row) -> None:
     for source in row.sources:
-        assert len(source.revision) == 40
+        assert len(source.revision) == 40 or source.revision == registry.UNPINNED
         for file in source.files:
             assert file.sha256 == registry.UNPINNED or manifest.SHA256.fullmatch(file.sha256)
             assert file.size > 0 or file.size == -1
     assert row.pinned == (not row.why_unpinned)
 
 
-@pytest.mark.parametrize("row", registry.rows(), ids=lambda row: row.name)
-def test_every_row_makes_a_whole_bundle(row: registry.Row) -> None:
+def _named(row: registry.Row) -> str:
+    return row.name
+
+
+@pytest.mark.parametrize("row", SOUND, ids=_named)
+def test_every_row_of_sound_makes_a_whole_bundle(row: registry.Row) -> None:
     assert row.name in layouts.NAMES
     targets = {file.to for source in row.sources for file in source.files}
     for part in (*bundle.PARTS, "text_encoder"):
@@ -35,7 +50,42 @@ def test_every_row_makes_a_whole_bundle(row: registry.Row) -> None:
     assert not any(path.endswith("config.json") for path in targets)  # the configurations are our own
 
 
-@pytest.mark.parametrize("row", registry.rows(), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", registry.rows(), ids=_named)
+def test_every_row_gets_its_own_configurations(row: registry.Row) -> None:
+    """Each part has both, and a prior names the CLIP that it is pulled with."""
+    pulled = {file.to: manifest.FileEntry(size=1, sha256="a" * 64) for s in row.sources for file in s.files}
+    made = configurations.of_row(row, pulled)
+    parts = {path.rpartition("/")[0] for path in pulled}
+    assert {path.rpartition("/")[0] for path in made} >= parts
+    assert not made.keys() & pulled.keys()
+    if row in PRIORS:
+        said = made["text_prior/config.json"]
+        assert said["clip"] == {"name": row.clip, "sha256": "a" * 64}
+        assert parts == {"clip", "text_prior"}
+
+
+def test_the_public_priors_are_there() -> None:
+    assert [row.name for row in PRIORS] == list(prior_layout.NAMES)
+    for row in PRIORS:
+        assert row.makes == ()
+        info = row.info()
+        assert (info.makes, info.mappers, info.queries) == ((), (), ())
+        assert row.commercial
+        assert "MIT" in row.licence
+
+
+def test_the_public_painters_are_there() -> None:
+    assert [row.name for row in PAINTERS] == list(sd_layout.NAMES)
+    for row in PAINTERS:
+        assert (row.info().mappers, row.info().queries) == ((), ())
+        assert "OpenRAIL" in row.licence
+        assert "forbids" in row.licence_text
+        targets = {file.to for source in row.sources for file in source.files}
+        for part in bundle.PICTURE_CONFIGS.keys() - {"pictures/scheduler"}:
+            assert any(path.startswith(f"{part}/") for path in targets)
+
+
+@pytest.mark.parametrize("row", SOUND, ids=_named)
 def test_no_audioldm_is_offered_for_commerce(row: registry.Row) -> None:
     assert not row.commercial
     assert "NC" in row.licence
@@ -44,7 +94,7 @@ def test_no_audioldm_is_offered_for_commerce(row: registry.Row) -> None:
 
 
 def test_the_three_public_sizes_are_there() -> None:
-    assert [row.name for row in registry.rows()] == [
+    assert [row.name for row in SOUND] == [
         "audioldm-s-full-v2",
         "audioldm-m-full",
         "audioldm-l-full",
@@ -73,6 +123,7 @@ BREAKS = {
     "short revision": lambda row: row["source"][0].update(revision="9d4998f"),
     "branch": lambda row: row["source"][0].update(revision="main"),
     "no revision": lambda row: row["source"][0].pop("revision"),
+    "pinned files of an unpinned revision": lambda row: row["source"][0].update(revision="unpinned"),
     "no hash": lambda row: row["source"][0]["files"][0].pop("sha256"),
     "empty hash": lambda row: row["source"][0]["files"][0].update(sha256=""),
     "half a hash": lambda row: row["source"][0]["files"][0].update(sha256="abc"),
