@@ -43,6 +43,18 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "eval", help="measure models, mappers and folders of sounds", description=__doc__
     )
+    _add_systems(parser)
+    parser.add_argument("--ears", metavar="NAME|DIR", help="whose CLIP and CLAP listen (default: the first)")
+    add_work(parser)
+    parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"shots at most ({LIMIT})")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of the sounds (0)")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for the report (default: WORK/eval/report)")
+    parser.add_argument("--json", action="store_true", help="one object on stdout and nothing else")
+
+
+def _add_systems(parser: argparse.ArgumentParser) -> None:
+    """What is compared."""
     many: dict[str, Any] = {"action": "append", "default": []}
     parser.add_argument(
         "--compare",
@@ -79,13 +91,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--frames", type=_frames, default=0, metavar="N", help="pictures shown of each shot (0: all)"
     )
     parser.add_argument("--no-model", action="store_true", help="only --sounds and the reference points")
-    parser.add_argument("--ears", metavar="NAME|DIR", help="whose CLIP and CLAP listen (default: the first)")
-    add_work(parser)
-    parser.add_argument("--limit", type=_limit, default=LIMIT, metavar="N", help=f"shots at most ({LIMIT})")
-    parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of the sounds (0)")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="for the report (default: WORK/eval/report)")
-    parser.add_argument("--json", action="store_true", help="one object on stdout and nothing else")
 
 
 def _bounded(kind: type, low: float, high: float, name: str) -> Callable[[str], Any]:
