@@ -19,15 +19,17 @@ import numpy as np
 
 from ...addon.wire import limits
 from ...addon.wire.messages import Event
-from .camera import camera_move
+from .camera import STILL, Camera, camera_move
 from .cuts import cut_pictures
 from .flashes import Flash, find_flashes
+from .judging import Sight, odds, signs
 from .look import Look, held, look_at
 from .moving import moving, shimmer
 from .tracks import STEPS, Tracks
 from .turns import MIDDLE, Turn, turns
 
-EVIDENCE = 45.0  # below it more is told that is false than is missed
+SURE = -1.8  # logarithm of the odds; below it more is told that is false than is missed
+_SEEN = 3.0  # evidence of all turns that agree: less is not worth a look
 MOST_AT_ONCE = 4  # hits within one picture; more is rain, noise or a crowd
 _USUAL_RATE = 30  # pictures a second that are enough; of many more, some are left out
 _LEAST = 0.006  # of the picture's short side, in one picture: less is no change of velocity
@@ -36,8 +38,6 @@ _SAME = ((1.0, 0.15), (3.0, 0.12))  # (pictures, of the height) within which tur
 _BESIDE = (1.0, 0.25)  # the same for a thing and its shadow, or its other end
 _ALIKE, _EQUAL = 0.8, 0.3  # cosine, share of the evidence: above both, it is another thing that hits as well
 _TOGETHER = 1.2  # pictures: what counts towards the hit's time and evidence
-_FALLS, _ASIDE = 0.6, 0.9  # most things hit from above, and few from the side
-_ECHO = 0.4  # what turns to and fro is rather badly followed than hit often
 _LOUD = 1.2  # picture heights a second, of a thing of a tenth of the height: a strength of 0.63
 
 Tell = Callable[[float], None]
@@ -49,10 +49,10 @@ def _untold(fraction: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """time: picture number, fractions too; change: pixels a picture."""
+    """time: picture number, fractions too; odds: as ``judging`` tells them; change: pixels a picture."""
 
     time: float
-    evidence: float
+    odds: float
     place: tuple[float, float]
     box: tuple[float, float]
     change: float
@@ -88,20 +88,23 @@ def _hits(shot: Look, tell: Tell) -> list[_Hit]:
     if len(shot) <= STEPS:
         return []
     noise = shimmer(shot)
-    found = [*_run(shot, noise, False, tell), *_run(shot, noise, True, lambda part: tell(0.5 + part))]
-    hits = [hit for hit in map(_joined, _gathered(found, shot.height)) if hit.evidence > EVIDENCE]
+    cameras = [STILL]
+    found = [*_run(shot, noise, False, tell, cameras)]
+    found += _run(shot, noise, True, lambda part: tell(0.5 + part), [])
+    sight = Sight(shot, cameras)
+    groups = sorted(_gathered(found, shot.height), key=lambda group: group[0].time)
+    joined = (_joined(group, sight) for group in groups)
+    hits = [hit for hit in joined if hit is not None and hit.odds > SURE]
     crowd: dict[int, list[_Hit]] = defaultdict(list)
     for hit in hits:
         crowd[math.floor(hit.time)].append(hit)
     return [
-        hit
-        for at_once in crowd.values()
-        for hit in sorted(at_once, key=lambda one: -one.evidence)[:MOST_AT_ONCE]
+        hit for at_once in crowd.values() for hit in sorted(at_once, key=lambda one: -one.odds)[:MOST_AT_ONCE]
     ]
 
 
-def _run(shot: Look, noise: np.ndarray, backward: bool, tell: Tell) -> Iterator[Turn]:
-    """The turns that are seen in one run through the pictures."""
+def _run(shot: Look, noise: np.ndarray, backward: bool, tell: Tell, cameras: list[Camera]) -> Iterator[Turn]:
+    """The turns that are seen in one run through the pictures; the camera's moves go to ``cameras``."""
     tracks = Tracks()
     count, last = len(shot), len(shot) - 1
     least, reach = _LEAST * shot.short_side, _REACH * shot.short_side
@@ -110,6 +113,7 @@ def _run(shot: Look, noise: np.ndarray, backward: bool, tell: Tell) -> Iterator[
         tell(0.5 * step / count)
         now = shot.picture(last - step if backward else step)
         camera = camera_move(before, now, shot.noise)
+        cameras.append(camera)
         followed = tracks.push(before, now, moving(before, now, camera, noise), camera, noise)
         first = step - STEPS + MIDDLE
         first = last - first - 1 if backward else first
@@ -145,21 +149,23 @@ def _of_one(first: Turn, other: Turn, height: float) -> bool:
     return not (alike and other.evidence > _EQUAL * first.evidence)
 
 
-def _joined(group: list[Turn]) -> _Hit:
-    """One hit of its turns; those that turn the other way shortly after are the followers' echo."""
+def _joined(group: list[Turn], sight: Sight) -> _Hit | None:
+    """One hit of its turns, None for what is hardly seen.
+
+    Those that turn the other way shortly after are the followers' echo.
+    """
     best = group[0]
     same = [t for t in group if abs(t.time - best.time) < _TOGETHER and float(t.change @ best.change) > 0]
     weights = np.array([turn.evidence for turn in same])
-    size = float(np.hypot(*best.change))
-    aside, up = abs(float(best.change[0])) / size, -float(best.change[1]) / size
-    surer = max(turn.sharp for turn in same) ** 3 * math.exp(_FALLS * up - _ASIDE * aside)
-    echoes = len(group) - len(same)
+    if weights.sum() < _SEEN:
+        return None
+    time = float(np.average([turn.time for turn in same], weights=weights))
     return _Hit(
-        time=float(np.average([turn.time for turn in same], weights=weights)),
-        evidence=float(weights.sum()) * surer / (1 + echoes) ** _ECHO,
+        time=time,
+        odds=odds(signs(same, time, sight)),
         place=best.place,
         box=best.box,
-        change=size,
+        change=float(np.hypot(*best.change)),
     )
 
 

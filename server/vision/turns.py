@@ -17,13 +17,32 @@ import numpy as np
 from .tracks import STEPS, Followed
 
 MIDDLE = STEPS // 2  # the mixed step
-_AGAINST = 0.5  # cosine between what was taken away and the motion before: 1 is straight against it
-_FASTER = 1.15  # times as fast as before: more is a start, not a hit
-_OFF = 0.4  # of the change, by which the mixed step may miss the line between old and new
-_BEND = 1.25  # of the change, that the smooth motion around it may bend by
+_LEAST = 0.7  # of the change that counts: what is a little less may still be part of a turn
 _ALIKE = 0.6  # of the change, by which the points of one thing may differ
 _BLUR = 0.3  # pixels: how exactly points are followed
 _MARGIN = 3.0  # pixels around the points of a thing
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """What a change of velocity has to be like.
+
+    against: cosine between what was taken away and the motion before, 1 is straight against it; onward:
+    times as fast as before at most, more is a start and not a hit; off, bend: of the change, by which the
+    mixed step may miss the line between old and new, and the smooth motion around it may bend; slip: by which
+    the mixed step may lie before the old or after the new; speed: before, of the least change.
+    """
+
+    against: float
+    onward: float
+    off: float
+    bend: float
+    slip: float
+    speed: float
+
+
+_MAYBE = _Gate(against=0.2, onward=1.4, off=0.6, bend=2.0, slip=0.5, speed=0.35)
+_CLEAN = _Gate(against=0.5, onward=1.15, off=0.4, bend=1.25, slip=0.3, speed=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +50,24 @@ class Turn:
     """One thing's sudden change of velocity, in pixels and pictures.
 
     time: number of the picture, fractions too; place: across and down; box: how wide and high; change: (2,)
-    pixels a picture; share: of the thing's points that turned, 0..1; count: of them; sharp: how much larger
-    the change is than all that bends around it.
+    pixels a picture; left: the velocity before; onward: how fast it goes on, of the speed before; bend: of
+    the smooth motion around it, of the change; share: of the thing's points that turned, 0..1; count: of
+    them; clean: share of those that turned as a hit ought to; sharp: how much larger the change is than all
+    that bends around it; backward: the pictures ran backward.
     """
 
     time: float
     place: tuple[float, float]
     box: tuple[float, float]
     change: np.ndarray
+    left: tuple[float, float]
+    onward: float
+    bend: float
     share: float
     count: int
+    clean: float
     sharp: float
+    backward: bool
 
     @property
     def evidence(self) -> float:
@@ -59,7 +85,10 @@ class _Points:
     change: np.ndarray
     part: np.ndarray
     sharp: np.ndarray
+    onward: np.ndarray
+    bend: np.ndarray
     turned: np.ndarray
+    clean: np.ndarray
 
 
 def turns(followed: Followed, first: int, *, least: float, reach: float, backward: bool) -> Iterator[Turn]:
@@ -81,7 +110,7 @@ def turns(followed: Followed, first: int, *, least: float, reach: float, backwar
         group = _alike(points, waiting, reach)
         waiting = np.setdiff1d(waiting, group)
         if len(group) >= 2:
-            yield _turn(points, group, first)
+            yield _turn(points, group, first, backward)
 
 
 def _points(places: np.ndarray, steps: np.ndarray, least: float) -> _Points:
@@ -96,10 +125,18 @@ def _points(places: np.ndarray, steps: np.ndarray, least: float) -> _Points:
     off = np.hypot(*(steps[:, MIDDLE] - mixed).T)
     bend = np.hypot(*bend_before.T) + np.hypot(*bend_then.T)
     against = -(left * change).sum(1) / np.maximum(speed * size, 1e-9)
-    turned = (size > least) & (speed > 0.5 * least) & (against > _AGAINST)
-    turned &= (part > -0.3) & (part < 1.3) & (off < _OFF * size) & (bend < _BEND * size)
-    turned &= np.hypot(*right.T) < _FASTER * speed
-    return _Points(places, left, change, part, size / (bend + off + _BLUR), turned)
+    onward = np.hypot(*right.T) / np.maximum(speed, 1e-9)
+
+    def through(gate: _Gate) -> np.ndarray:
+        passed = (speed > gate.speed * least) & (against > gate.against) & (onward < gate.onward)
+        passed &= (part > -gate.slip) & (part < 1.0 + gate.slip)
+        open_: np.ndarray = passed & (off < gate.off * size) & (bend < gate.bend * size)
+        return open_
+
+    turned = through(_MAYBE) & (size > _LEAST * least)
+    clean = turned & through(_CLEAN) & (size > least)
+    sharp = size / (bend + off + _BLUR)
+    return _Points(places, left, change, part, sharp, onward, bend / size, turned, clean)
 
 
 def _alike(points: _Points, waiting: np.ndarray, reach: float) -> np.ndarray:
@@ -113,7 +150,7 @@ def _alike(points: _Points, waiting: np.ndarray, reach: float) -> np.ndarray:
     return group
 
 
-def _turn(points: _Points, group: np.ndarray, first: int) -> Turn:
+def _turn(points: _Points, group: np.ndarray, first: int, backward: bool) -> Turn:
     places, left = points.places[group], points.left[group].mean(0)
     low, high = places.min(0) - _MARGIN, places.max(0) + _MARGIN
     inside = ((points.places > low) & (points.places < high)).all(1) & ~points.turned
@@ -125,7 +162,12 @@ def _turn(points: _Points, group: np.ndarray, first: int) -> Turn:
         place=(float(centre[0]), float(centre[1])),
         box=(float(span[0]), float(span[1])),
         change=np.median(points.change[group], 0),
+        left=(float(left[0]), float(left[1])),
+        onward=float(np.median(points.onward[group])),
+        bend=float(np.median(points.bend[group])),
         share=len(group) / (len(group) + goes_on),
         count=len(group),
+        clean=float(points.clean[group].mean()),
         sharp=float(np.median(points.sharp[group])),
+        backward=backward,
     )
