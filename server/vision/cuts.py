@@ -18,8 +18,9 @@ from .look import Look, dense_flow, look_at
 _WIDE, _HIGH = 64, 48  # pixels that cuts are looked for in
 _CHANGED = 0.06  # of the picture, at least; little is left of a bare set seen from elsewhere
 _MORE = 1.5  # times the noise is a change
-_LIKE = 0.7  # how alike two pictures of one shot nearly always are; the same set from elsewhere is less
-_DROP = 0.2  # by which the pictures around a cut are less alike than those beside them
+_NEXT = 0.83  # how alike a picture nearly always is to the next; the same set from elsewhere is less
+_LIKE = 0.7  # the same for two pictures of one shot that lie a little farther apart
+_DROP = 0.15  # by which the pictures around a cut are less alike than those beside them
 _FLASH = 3  # pictures that a flash lasts at most
 _AROUND = [(back, ahead) for back in range(1, _FLASH + 2) for ahead in range(_FLASH + 1) if back + ahead > 1]
 _FLAT = 4.0  # grey levels of spread; a picture with less shows nothing
@@ -74,7 +75,7 @@ class _Shots:
                 number, 0.0
             )
         alike = self._alike(number - 1, number)
-        return alike < _LIKE and self._stands_out(number, alike) and not self._returns(number, alike)
+        return alike < _NEXT and self._stands_out(number, alike) and not self._returns(number, alike)
 
     def _stands_out(self, number: int, alike: float) -> bool:
         last = len(self._look) - 1
