@@ -123,8 +123,8 @@ def queries_of(name: str, folder: Path | None = None) -> tuple[str, ...]:
 
 
 def enum_items(settings: Any, _context: Any) -> list[Item]:
-    """Items of the bundle menu; the chosen one is among them even if it is not on this machine."""
-    listed = list(rows())
+    """Items of the bundle menu: what makes sound, and the chosen one even if it is not on this machine."""
+    listed = [row for row in rows() if "sound" in row.makes]
     if settings.bundle_name and settings.bundle_name not in {row.name for row in listed}:
         listed.append(find(settings.bundle_name))
     items = [(row.name, _label(row), row.note or row.title, number) for number, row in enumerate(listed)]

@@ -11,7 +11,6 @@ from .layouts import Config
 from .manifest import FileEntry
 from .registry import Row
 
-NAMES = (*layouts.NAMES, *prior_layout.NAMES, *sd_layout.NAMES)
 _CLIP_WEIGHTS = "clip/open_clip_model.safetensors"
 
 

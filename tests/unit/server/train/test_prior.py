@@ -5,16 +5,21 @@ what is measured on shots that it never saw.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shutil
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from footfall.addon.wire.errors import BadInput, ModelMissing, ModelRefused
+from footfall.cli import study as study_command
+from footfall.cli import train as train_command
 from footfall.server.models.bundle import STARTER_ROOT, SpaceId, open_bundle
 from footfall.server.models.clip import ClipEncoder
 from footfall.server.models.random_mapper import write_random_mapper
@@ -173,7 +178,7 @@ def test_nothing_to_learn_from_is_said() -> None:
 def work(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Path:
     """A tiny world with CLIP and CLAP of its own."""
     folder = tmp_path_factory.mktemp("work")
-    write_world(folder / "world", 6, 2)
+    write_world(folder / "world", 6, 6)
     for part in ("clap", "clip"):
         shutil.copytree(models_folder / "tiny" / part, folder / part / "part")
     return folder
@@ -188,14 +193,31 @@ def test_the_worlds_captions_and_frames(work: Path) -> None:
     assert {place for places in data.captions for place in places} == set(range(len(data.texts)))
 
 
-def test_a_tiny_run_from_the_command_line_ends_in_a_part(work: Path) -> None:
-    task = training.task(work, Namespace(tiny=True, seed=0))
-    summary = train(task, work / task.name, steps=4, device="cpu", precision="float32")
-    assert summary.done
+def run(*arguments: str) -> dict[str, Any]:
+    """One of the two commands, as it prints itself with --json."""
+    parser = ArgumentParser()
+    subparsers = parser.add_subparsers()
+    for command in (train_command, study_command):
+        command.add_parser(subparsers)
+    options = parser.parse_args([*arguments, "--json"])
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert (train_command if arguments[0] == "train" else study_command).run(options) == 0
+    return dict(json.loads(printed.getvalue()))
+
+
+def test_a_tiny_run_from_the_command_line_ends_in_a_part_that_is_measured(work: Path, tmp_path: Path) -> None:
+    report = run("train", "prior", "--tiny", "--work", str(work), "--device", "cpu")
+    assert report["done"]
     config = json.loads((work / "prior/part/config.json").read_text())
     assert config["clip"]["sha256"] == space_of(work, "clip").sha256
-    assert config["steps"] == 4
-    assert config["trained"]["parameters"] == trainable(task.network)
+    assert config["trained"]["parameters"] < 100_000
+    found = run("study", "--prior", "--work", str(work), "--out", str(tmp_path), "--pairs", "2")
+    assert found["shots"] == 2
+    assert [row["way"] for row in found["ways"]][3] == "prior"
+    assert (tmp_path / "prior.md").is_file()
+    with pytest.raises(BadInput, match="leave out --data"):
+        run("study", "--prior", "--model", "x", "--work", str(work), "--out", str(tmp_path))
 
 
 # Bundles
