@@ -88,8 +88,9 @@ class Sight:
 
     def around(self, turn: Turn) -> tuple[slice, slice]:
         """The part of the picture that a turn is seen in."""
+        high, wide = self._shot.picture(0).shape
         half = round(min(max(max(turn.box) / 2.0 + 2.0, _NEAREST), _FARTHEST))
-        x, y = round(turn.place[0]), round(turn.place[1])
+        x, y = (min(max(round(one), 0), most - 1) for one, most in zip(turn.place, (wide, high), strict=True))
         return slice(max(0, y - half), y + half + 1), slice(max(0, x - half), x + half + 1)
 
     def _part(self, number: int, part: tuple[slice, slice]) -> np.ndarray:
