@@ -230,7 +230,7 @@ def _unseen(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a job that words alone decide. Spots that nobody has set are not missed."""
     from . import bundles
 
-    found = {}
+    found: dict[str, Any] = {}
     if settings.get("condition", "picture") == "picture":
         found["condition"] = words_only.condition("auto", bundles.queries_of(settings.get("bundle", "")))
     if "bed" in settings.get("layers", ()) and not settings.get("events"):
