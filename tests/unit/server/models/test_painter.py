@@ -148,7 +148,6 @@ def test_it_stops_when_told_to(painter: Painter) -> None:
         ("unet/config.json", {"cross_attention_dim": 32}, "of shape"),
         ("unet/config.json", {"class_embed_type": "timestep"}, "lacks"),
         ("unet/config.json", {"sample_size": [8, 8]}, "does not know"),
-        ("unet/config.json", {"_guidance": "much"}, "damaged"),
         ("unet/config.json", {"block_out_channels": 3}, "damaged"),
         ("text_encoder/config.json", {"hidden_size": 0}, "damaged"),
         ("tokenizer/tokenizer_config.json", {"pad_token": "<never>"}, "do not belong together"),

@@ -131,6 +131,7 @@ def test_the_whole_chain_ends_in_a_pipeline_that_diffusers_opens(clip: Path, tmp
     bundle = parts.assemble(tmp_path, PAINTER, tmp_path / "bundle")
     found = load_painter(bundle, CPU, torch.float32)
     assert found.size == 32
+    assert (found.guidance, found.rescale) == (5.0, 0.7)
     assert found.backbone.sha256 == bundle.weights_sha256("pictures/text_encoder")
     write_index(bundle.root / "pictures", "PreTrainedTokenizerFast")
     pipeline = StableDiffusionPipeline.from_pretrained(bundle.root / "pictures", dtype=torch.float32)
