@@ -2,22 +2,25 @@
 """``python -m footfall.scripts.truth.pictures --out DIR``: truth scenes as small grey pictures, by Cycles.
 
 Every frame of the scene, as large as Footfall looks at films, with the quick denoiser. The pictures are
-DIR/KIND-SEED-RATE/0001.png and so on; each line on standard output is {truth, folder}. Pictures that exist
-are kept.
+DIR/KIND-SEED-RATE/0001.png and so on; each line on standard output is {truth, folder, places}: where in the
+picture each hit of the truth is seen, across and down, 0 to 1. Pictures that exist are kept.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import bpy
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
 
 from .lines import own_stdout, scene_arguments
 from .make import make
-from .model import KINDS
+from .model import KINDS, Truth
 
 WIDTH, HEIGHT = 206, 144  # what addon/motion.py makes of the scenes' shape
 _CYCLES = {
@@ -56,7 +59,18 @@ def shoot(kind: str, seed: int, rate: str, out: Path) -> dict[str, Any]:
     scene, truth = make(kind, seed, rate)
     folder = out / f"{kind}-{seed}-{truth.rate}"
     render(scene, folder)
-    return {"truth": asdict(truth), "folder": str(folder)}
+    return {"truth": asdict(truth), "folder": str(folder), "places": places(scene, truth)}
+
+
+def places(scene: bpy.types.Scene, truth: Truth) -> list[tuple[float, float]]:
+    """Of each hit of ``truth``, at its time."""
+    found = []
+    for hit in truth.hits:
+        frame = scene.frame_start + hit.time_s * truth.per_second
+        scene.frame_set(math.floor(frame), subframe=frame - math.floor(frame))
+        across, up, _ = world_to_camera_view(scene, scene.camera, Vector(hit.place))
+        found.append((across, 1.0 - up))
+    return found
 
 
 def main() -> int:

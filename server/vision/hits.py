@@ -48,10 +48,13 @@ def _untold(fraction: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hit:
-    """time: picture number, fractions too; odds: as ``judging`` tells them; change: pixels a picture."""
+class Seen:
+    """What may be a hit. time: picture number, fractions too; signs, odds: as ``judging`` tells them; place,
+    box: pixels; change: pixels a picture.
+    """
 
     time: float
+    signs: list[float]
     odds: float
     place: tuple[float, float]
     box: tuple[float, float]
@@ -83,8 +86,19 @@ def find_hits(grey: np.ndarray, rate: Fraction, *, tell: Tell = _untold, least: 
     return sorted(strongest[: limits.EVENTS], key=lambda event: event.time_s)
 
 
-def _hits(shot: Look, tell: Tell) -> list[_Hit]:
+def _hits(shot: Look, tell: Tell) -> list[Seen]:
     """Hits of one shot without cuts."""
+    crowd: dict[int, list[Seen]] = defaultdict(list)
+    for hit in may_hit(shot, tell):
+        if hit.odds > SURE:
+            crowd[math.floor(hit.time)].append(hit)
+    return [
+        hit for at_once in crowd.values() for hit in sorted(at_once, key=lambda one: -one.odds)[:MOST_AT_ONCE]
+    ]
+
+
+def may_hit(shot: Look, tell: Tell = _untold) -> list[Seen]:
+    """All that may be a hit in one shot without cuts, however unlikely, in order of time."""
     if len(shot) <= STEPS:
         return []
     noise = shimmer(shot)
@@ -93,14 +107,7 @@ def _hits(shot: Look, tell: Tell) -> list[_Hit]:
     found += _run(shot, noise, True, lambda part: tell(0.5 + part), [])
     sight = Sight(shot, cameras)
     groups = sorted(_gathered(found, shot.height), key=lambda group: group[0].time)
-    joined = (_joined(group, sight) for group in groups)
-    hits = [hit for hit in joined if hit is not None and hit.odds > SURE]
-    crowd: dict[int, list[_Hit]] = defaultdict(list)
-    for hit in hits:
-        crowd[math.floor(hit.time)].append(hit)
-    return [
-        hit for at_once in crowd.values() for hit in sorted(at_once, key=lambda one: -one.odds)[:MOST_AT_ONCE]
-    ]
+    return [one for group in groups if (one := _joined(group, sight)) is not None]
 
 
 def _run(shot: Look, noise: np.ndarray, backward: bool, tell: Tell, cameras: list[Camera]) -> Iterator[Turn]:
@@ -149,7 +156,7 @@ def _of_one(first: Turn, other: Turn, height: float) -> bool:
     return not (alike and other.evidence > _EQUAL * first.evidence)
 
 
-def _joined(group: list[Turn], sight: Sight) -> _Hit | None:
+def _joined(group: list[Turn], sight: Sight) -> Seen | None:
     """One hit of its turns, None for what is hardly seen.
 
     Those that turn the other way shortly after are the followers' echo.
@@ -160,16 +167,11 @@ def _joined(group: list[Turn], sight: Sight) -> _Hit | None:
     if weights.sum() < _SEEN:
         return None
     time = float(np.average([turn.time for turn in same], weights=weights))
-    return _Hit(
-        time=time,
-        odds=odds(signs(same, time, sight)),
-        place=best.place,
-        box=best.box,
-        change=float(np.hypot(*best.change)),
-    )
+    found = signs(same, time, sight)
+    return Seen(time, found, odds(found), best.place, best.box, float(np.hypot(*best.change)))
 
 
-def _event(hit: _Hit, start_s: Fraction, rate: Fraction, shot: Look) -> Event:
+def _event(hit: Seen, start_s: Fraction, rate: Fraction, shot: Look) -> Event:
     """rate: of the pictures that were looked at."""
     height = shot.height
     width = height * shot.grey.shape[2] / shot.grey.shape[1]

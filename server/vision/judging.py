@@ -3,8 +3,8 @@
 
 Twelve signs are weighed. What was followed: from how many looks the turn was seen, how clean it is, how fast
 and from where the thing came. And what the picture itself did there: whether it changed most just around that
-moment, and whether things went back to where they had been. The weights were fitted (logistic regression) on
-scenes of ``scripts/truth`` whose hits are known, none of them held out.
+moment, and whether things went back to where they had been. ``scripts/truth/fitting.py`` fits the weights to
+scenes whose hits are known, none of them held out.
 """
 
 from __future__ import annotations
