@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def write(path: Path, pixels: np.ndarray, story: str) -> Path:
         temporary.write_bytes(octets(pixels, story))
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise SaveError(f"{path} could not be written; choose another place with -o.", str(error)) from error
     return path

@@ -133,7 +133,7 @@ def _parts(options: argparse.Namespace, sound: Sound, tell: Callable[[float], No
         return storyboard.at_cuts(sound.duration_s, _seen(options, tell))
     start_s = options.start or Fraction(0)
     try:
-        cuts = [_moment(part) for part in options.cuts.split(",")]
+        cuts = [_moment(part.strip()) for part in options.cuts.split(",")]
     except argparse.ArgumentTypeError as error:
         raise BadInput(f"--cuts: {error}; give seconds, as: --cuts 2.5,7.") from error
     return storyboard.at_cuts(sound.duration_s, [cut_s - start_s for cut_s in cuts])
