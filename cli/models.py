@@ -82,8 +82,8 @@ def _list(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
                 f"[{row.licence}{use}]"
             )
         print(f"Models are kept in {models_dir}")
-    keys = ("name", "title", "licence", "commercial", "installed", "mappers", "size_bytes")
-    keys += ("makes", "queries", "paints_sounds")
+    keys = ["name", "title", "licence", "commercial", "installed", "mappers", "size_bytes"]
+    keys += ["makes", "queries", "paints_sounds"]
     return {"folder": str(models_dir), "models": [{key: getattr(row, key) for key in keys} for row in rows]}
 
 

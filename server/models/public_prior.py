@@ -110,7 +110,8 @@ class PublicPrior:
             attention_mask=known,
         ).predicted_image_embedding
         empty, said = found.chunk(2)
-        return (empty + self.guidance * (said - empty)).clamp(-self.within, self.within)
+        guided: Tensor = empty + self.guidance * (said - empty)
+        return guided.clamp(-self.within, self.within)
 
 
 def load_public_prior(bundle: Bundle, config: Mapping[str, Any], device: torch.device) -> PublicPrior:
@@ -124,7 +125,7 @@ def load_public_prior(bundle: Bundle, config: Mapping[str, Any], device: torch.d
     for name, size in sizes.items():
         if type(size) is not int or not 1 <= size <= _LARGEST[name]:
             raise _damaged(bundle, f"{name}: {size!r}"[:200])
-    if type(within) not in (int, float) or not _RANGE[0] <= within <= _RANGE[1]:
+    if not isinstance(within, int | float) or not _RANGE[0] <= within <= _RANGE[1]:
         raise _damaged(bundle, f"clip_sample_range: {within!r}"[:200])
     _check_clip(bundle, sizes["embedding_dim"], sizes["num_embeddings"])
     path = bundle.weights(TEXT_PRIOR)

@@ -169,7 +169,7 @@ def task(work: Path, settings: Settings) -> PriorTask:
         raise BadInput(
             "--data needs --model, the model that the videos were embedded with, and it needs --data."
         )
-    found = labelled(read_pairs(data), open_bundle(model)) if data else captioned(work, TRAIN)
+    found = labelled(read_pairs(data), open_bundle(model)) if data and model else captioned(work, TRAIN)
     chosen = replace(RECIPE, network=_TINY, batch=8, ema=0.9, steps=4, warmup=2) if settings.tiny else RECIPE
     return PriorTask(found, chosen, seed=settings.seed, into=getattr(settings, "into", None))
 

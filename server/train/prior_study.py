@@ -90,7 +90,7 @@ def study_prior(
         "seed": seed,
         "ways": _ways(prior, learnt, held_out, words, seed),
     }
-    sweeps = [({"steps": count}, count, 1.0) for count in steps]
+    sweeps: list[tuple[dict[str, float], int, float]] = [({"steps": count}, count, 1.0) for count in steps]
     sweeps += [({"guidance": strength}, prior.steps, strength) for strength in guidance]
     table: Table = []
     for number, (said, count, strength) in enumerate(sweeps):
