@@ -20,6 +20,7 @@ ALONG = 0.01  # of a thing's size: what has been as near as this lay there
 ROLLS = 0.3  # of its fastest place: what lay there and comes down more slowly elsewhere rolls on
 SLIDE_SPEED = 0.5  # of a thing's sizes a second, for its sliding to begin or end with a sound
 _AUDIBLE = 0.12  # metres a second: what meets more slowly is not heard, unless it is huge, or the scene tiny
+_EARLY, _LATE = 0.15, 0.35  # frames by which the time of a turn may be off: seldom, and at most
 _PARTNERS = 12
 _PROBES = 20
 
@@ -246,9 +247,11 @@ def _strongest(
     arrives = corners.before - other.speeds(corners.places, after=False)
     leaves = corners.after - other.speeds(corners.places, after=True)
     coming, going = -(arrives * normals).sum(axis=1), -(leaves * normals).sum(axis=1)
-    # What is farther off than the nearest corner is only on its way down, as the front of a rolling ball.
+    # What is farther off than the nearest corner is only on its way down, as the front of a rolling ball;
+    # but what is thrown back has been there, though whole frames tell its time but roughly.
     least = float(gaps[near].min())
-    near &= gaps - least <= 0.15 * np.abs(coming) + NEARLY * mover.size
+    late = np.where(going < 0.0, _LATE, _EARLY) * np.abs(coming)
+    near &= gaps - least <= late + NEARLY * mover.size
     hits = np.where(near & (coming > 0.0) & (going < 0.5 * coming), coming, -np.inf)
     pace = float(np.sqrt((arrives * arrives).sum(axis=1)).max())
     for best in np.argsort(-hits)[:3].tolist():
