@@ -139,6 +139,8 @@ CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("judge", {}),
     ("picture-vae", {}),
     ("painter", {}),
+    ("audiotoken", {}),
+    ("prior", {}),
 )
 # What CLIPSonic's bundle is made of. Parts that are there are left as they are.
 SONIC_CHAIN = ("clip", "clap", "vae", "vocoder", "audioldm", "prior")

@@ -122,6 +122,9 @@ def windows_of(sound: np.ndarray, rate_hz: int) -> list[np.ndarray]:
     count = min(WINDOWS, max(1, -(-len(plain) // window)))
     starts = np.linspace(0, max(0, len(plain) - window), count).round().astype(int)
     pieces = np.stack([plain[start : start + window] for start in starts]).astype(np.float32)
+    if count == WINDOWS and float(np.abs(pieces).max()) < SILENT:  # all between what can be heard
+        loudest = min(max(0, int(np.abs(plain).argmax()) - window // 2), len(plain) - window)
+        pieces = plain[None, loudest : loudest + window].astype(np.float32)
     _check(pieces)
     ratio = Fraction(HEARS_HZ, rate_hz).limit_denominator(_SMOOTHEST)
     heard = resample(torch.from_numpy(pieces), ratio.denominator, ratio.numerator).numpy()

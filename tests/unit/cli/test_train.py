@@ -153,7 +153,7 @@ def test_many_processes_build_no_world(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_part_has_a_module_and_its_help_and_the_chain_knows_them() -> None:
-    assert train.HELP.keys() == {"world", "starter", "card", *train.PARTS}
+    assert train.HELP.keys() == {"world", "starter", "clipsonic", "card", *train.PARTS}
     assert {name for name, _ in train.CHAIN} == train.PARTS.keys()
 
 

@@ -106,6 +106,17 @@ def test_two_hours_are_heard_in_as_many_windows_as_two_minutes(monkeypatch: pyte
     assert len(windows_of(hours, 8_000)) == WINDOWS
 
 
+def test_one_sound_in_a_long_silence_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio_depths, "WINDOW_S", 1)
+    sound = np.zeros(100 * 8_000, np.float32)
+    sound[-3_000:-2_900] = 0.4  # in the last window
+    assert len(windows_of(sound, 8_000)) == WINDOWS
+    sound = np.roll(sound, -20_000)  # between two
+    (found,) = windows_of(sound, 8_000)
+    assert len(found) == HEARS_HZ
+    assert np.abs(found).max() > 0.1
+
+
 @pytest.mark.parametrize(
     ("sound", "rate_hz", "words"),
     [
