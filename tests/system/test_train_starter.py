@@ -33,6 +33,8 @@ STEPS = 2
 TRAININGS = (
     *("clip", "clap", "vae", "vocoder", "audioldm"),
     *("mapper-regression", "mapper-generative", "judge"),
+    *("picture-vae", "painter", "audiotoken", "prior"),
+    *("picture-vae", "painter", "audiotoken", "prior"),
 )
 
 
@@ -64,7 +66,14 @@ def train(work: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def written(work: Path) -> Mapping[str, int | str]:
     """When each file was written that a second run has no reason to touch, and what the logs say."""
     found: dict[str, int | str] = {}
-    for pattern in ("world/*.tar", "features/*.safetensors", "*/state/*", "*/kept/*", "vocabulary/*/*"):
+    for pattern in (
+        "world/*.tar",
+        "features/*.safetensors",
+        "*/state/*",
+        "*/kept/*",
+        "*/heard/*",
+        "vocabulary/*/*",
+    ):
         found |= {str(path.relative_to(work)): path.stat().st_mtime_ns for path in work.glob(pattern)}
     return found | {str(path.relative_to(work)): path.read_text() for path in work.glob("*/log.jsonl")}
 
@@ -80,6 +89,10 @@ def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     bundle = open_bundle(work / "starter")
     bundle.check(*bundle.files)
     assert set(bundle.mappers) >= {"regression", "generative"}
+    assert bundle.makes == ("sound", "pictures")
+    assert bundle.has("pictures/embedder")
+    assert bundle.makes == ("sound", "pictures")
+    assert bundle.has("pictures/embedder")
     assert report["bytes"] == bundle.size_bytes
 
     _makes_a_sound(work, tmp_path / "models")
