@@ -200,13 +200,17 @@ def _gaps(gaps: Sequence[Gap]) -> Iterator[str]:
     yield from (
         "### From words to pictures: how much of the gap the prior closes",
         "",
-        "| | score | IQ | ZS | PD | closed | |",
-        "|---|---|---|---|---|---|---|",
+        "No gap: within the interval, words do as well as pictures, so that there is nothing to close.",
+        "",
+        "| | score | IQ | ZS | PD | IQ ahead of ZS | closed by PD | |",
+        "|---|---|---|---|---|---|---|---|",
     )
     for gap in gaps:
         values = " | ".join(_number(value) for value in (gap.image, gap.zero_shot, gap.prior))
         closed = "" if gap.verdict == "no gap" else in_words(gap.closed, PERCENT)
-        yield f"| {gap.system} | {FIGURES[gap.score].words} | {values} | {closed} | {gap.verdict} |"
+        figure = FIGURES[gap.score]
+        ahead = in_words(gap.gap, figure)
+        yield f"| {gap.system} | {figure.words} | {values} | {ahead} | {closed} | {gap.verdict} |"
     yield ""
 
 
