@@ -43,7 +43,7 @@ from .synth.shot import SECONDS
 from .world_pairs import space_of
 
 NAME = "audiotoken"
-DEFAULT_STEPS = 6000
+DEFAULT_STEPS = 7000
 NEEDS = ("world", "clap", "painter")
 PARTS = ("clap", *(f"pictures/{part}" for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler")))
 
@@ -55,7 +55,9 @@ _VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """``hidden``: the embedder's inner width; 0: as wide as the places, as in the paper."""
+    """``hidden``: the embedder's inner width; 0: as wide as the places, as in the paper. ``fade``: of the
+    rate (``seats.Player``); a painter's loss is so noisy that the last steps must be small ones.
+    """
 
     batch: int = 16
     rate: float = 1e-3
@@ -63,6 +65,7 @@ class Recipe:
     ema: float = 0.998
     warmup: int = 100
     weight_decay: float = 0.01
+    fade: tuple[int, int] = (5500, 300)
 
 
 FULL = Recipe()
@@ -111,6 +114,7 @@ class AudioTokenTask:
                 weight_decay=recipe.weight_decay,
                 ema=recipe.ema,
                 warmup=recipe.warmup,
+                fade=recipe.fade,
             ),
         )
 

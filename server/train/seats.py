@@ -27,7 +27,8 @@ class Player:
     ``loss(batch, generator)``: the batch lies on the device; ``generator`` lives there too and is seeded anew
     for every step. It returns what to minimise and further scalars for the log, detached. A loss that
     needs no gradient means: this player sits this step out. It runs under autocast, so bring the outputs to
-    float32 before you compare them. ``rate`` is reached after ``warmup`` steps and then stays.
+    float32 before you compare them. ``rate`` is reached after ``warmup`` steps and then stays, or halves
+    every ``fade[1]`` steps from step ``fade[0]`` on.
     ``weight_decay`` applies to weights of two dimensions or more. ``ema``: decay of the average, None for
     none. ``clip``: largest norm of the gradient. Parameters that need no gradient are left alone.
     """
@@ -41,6 +42,15 @@ class Player:
     ema: float | None = None
     warmup: int = 0
     clip: float = 1.0
+    fade: tuple[int, int] | None = None
+
+    def rate_at(self, step: int) -> float:
+        """Of the step that makes it ``step`` + 1 in all; nothing else decides it, so it can be taken up."""
+        rate = self.rate * min(1.0, (step + 1) / max(1, self.warmup))
+        if self.fade is None:
+            return rate
+        first, every = self.fade
+        return rate * 0.5 ** (max(0, step - first) / every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +116,7 @@ class Seat:
         torch.manual_seed(number)  # for dropout
         self._generator.manual_seed(number)
         for group in self.optimiser.param_groups:
-            group["lr"] = player.rate * min(1.0, (step + 1) / max(1, player.warmup))
+            group["lr"] = player.rate_at(step)
         self.optimiser.zero_grad(set_to_none=True)
         with autocast(self._device, self._dtype):
             loss, parts = player.loss(batch, self._generator)

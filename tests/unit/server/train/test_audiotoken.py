@@ -141,6 +141,15 @@ def test_a_stopped_training_goes_on_to_the_bit(pairs: Pairs, tmp_path: Path) -> 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_the_last_steps_are_small(pairs: Pairs) -> None:
+    (player,) = made(pairs).players
+    first, every = RECIPE.fade
+    assert player.rate_at(0) == RECIPE.rate / 2  # two steps of warming up
+    assert player.rate_at(1) == player.rate_at(first) == RECIPE.rate
+    assert player.rate_at(first + every) == RECIPE.rate / 2
+    assert player.rate_at(audiotoken.DEFAULT_STEPS - 1) < RECIPE.rate / 30
+
+
 def test_a_painter_that_changed_is_an_error(pairs: Pairs, tmp_path: Path) -> None:
     task = made(pairs)
     with torch.no_grad():
