@@ -36,17 +36,20 @@ def step(session: Session) -> bool:
     """Begin jobs that wait, and read on for the first whose sound is not there yet; whether anything has
     changed.
     """
-    begun = [_begin(session, job.job_id) for job in _jobs(session, QUEUED)]
-    job = next(iter(_jobs(session, CAPTURING)), None)
-    if job is None:
+    begun = _jobs(session, QUEUED)
+    for job in begun:
+        _begin(session, job.job_id)
+    waiting = _jobs(session, CAPTURING)
+    if not waiting:
         _forget()
         return bool(begun)
-    session.touched, session.did = job.job_id, "sound"
+    first = waiting[0]
+    session.touched, session.did = first.job_id, "sound"
     try:
-        _read(session, job)
+        _read(session, first)
     except FootfallError as error:
         _forget()
-        session.fail(job.job_id, error)
+        session.fail(first.job_id, error)
     return True
 
 

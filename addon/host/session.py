@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import folders
-from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Job, JobTable
+from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Fact, Job, JobTable
 from ..reports import FAILED, OFF, Delivered, Report, WorkerStatus
 from ..wire.errors import FootfallError, WorkerNotInstalled
 from . import bundles, settings, setup_worker, texts
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..remote_worker import RemoteLaunch
     from ..worker_process import WorkerLaunch
     from .orders import Order
+    from .picture_orders import PictureOrder
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class Work:
     wants to know.
     """
 
-    order: Order
+    order: Any
     request: Any = None  # FoleyRequest, until the sound is there
     heard: tuple[Any, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -165,14 +166,18 @@ class Session:
 
     # What the user asks --------------------------------------------------------------------------------
 
-    def add(self, order: Order, request: Any = None, watch: Follower | None = None) -> str:
+    def add(self, order: Order | PictureOrder, request: Any = None, watch: Follower | None = None) -> str:
         """Queue a job; the pump does the rest. ``request``: from an earlier try, so that nothing is drawn
         again; ``watch``: see Work.
         """
         self.warm_up()
         job_id = uuid.uuid4().hex if watch is None else watch.job_id
         label = order.label if watch is None else watch.label
-        facts = {"scene": order.scene_name, "file_id": order.file_id, "pictures": order.source == SOUND}
+        facts: dict[str, Fact] = {
+            "scene": order.scene_name,
+            "file_id": order.file_id,
+            "pictures": order.source == SOUND,
+        }
         self.table.add(job_id, self.clock(), label, facts)
         self.works[job_id] = Work(order=order, request=request, started=self.clock(), watch=watch)
         self._forget()
