@@ -181,7 +181,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
                 "--base", metavar="NAME|DIR", help="take the other parts from this model, as: starter"
             )
         if name == CARD:
-            one.add_argument("--report", type=Path, metavar="DIR", help="of footfall eval (WORK/eval/report)")
+            one.add_argument(
+                "--report", type=Path, action="append", metavar="DIR",
+                help="of footfall eval, can be given again (WORK/eval/report)",
+            )  # fmt: skip
         elif name != WORLD:
             _training_options(one)
         one.late = PARTS.get(name)
@@ -347,6 +350,6 @@ def _clipsonic(work: Path, options: argparse.Namespace, line: TrainLine) -> dict
 def _card(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:
     from ..server.train.card import FILE, write_card
 
-    bundle = write_card(work, work / STARTER, options.report or work / "eval" / "report")
+    bundle = write_card(work, work / STARTER, options.report or [work / "eval" / "report"])
     line.say(f"card: {bundle.root / FILE}")
     return {"card": str(bundle.root / FILE)}

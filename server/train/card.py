@@ -7,14 +7,14 @@ Figures are read from the trainings' logs and from the report of ``footfall eval
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from ...addon.wire.errors import BadInput, ModelError
 from ..models import manifest
-from ..models.bundle import CONFIGS, Bundle, open_bundle
+from ..models.bundle import CONFIGS, EMBEDDER, PICTURE_CONFIGS, TEXT_PRIOR, Bundle, open_bundle
 from ..models.weights import read_header
 
 FILE = "README.md"
@@ -22,18 +22,24 @@ REPORT = "report"
 PICTURES = {
     "spectrograms-picture-1.png": "sounds-from-pictures.png",
     "spectrograms-text-1.png": "sounds-from-words.png",
+    "pictures-1.png": "pictures-from-sounds.png",
 }
 LARGEST, COLOURS = (1100, 3000), 64
-TRAININGS = ("clip", "clap", "vae", "vocoder", "audioldm", "mapper-regression", "mapper-generative", "judge")
+TRAININGS = (
+    *("clip", "clap", "vae", "vocoder", "audioldm", "mapper-regression", "mapper-generative", "judge"),
+    *("prior", "picture-vae", "painter", "audiotoken"),
+)
 
 HEAD = """# Starter
 
 The model that ships with Footfall: CLIP, CLAP, two V2A-Mappers and AudioLDM's UNet, VAE and vocoder in the
-public layouts, small enough for a laptop's processor. It was trained only on pictures and sounds that
-`server/train/synth` makes: procedural Foley of 46 families, and Blender scenes of the 40 that can be seen. No
-recording, no photograph and nobody else's model is in it. Licence: CC0-1.0, also for what it makes.
+public layouts, small enough for a laptop's processor; a prior from words to pictures; and for pictures of
+sounds a painter in Stable Diffusion's layout with AudioToken's embedder. It was trained only on pictures and
+sounds that `server/train/synth` makes: procedural Foley of 46 families, and Blender scenes of the 40 that can
+be seen. No recording, no photograph and nobody else's model is in it. Licence: CC0-1.0, also for what it makes.
 
-Again from nothing: `footfall train starter`, `footfall eval --model DIR`, `footfall train card`.
+Again from nothing: `footfall train starter`, `footfall eval --model DIR` (and `--compare clipsonic`,
+`audiotoken`, `round-trip`), `footfall train card --report DIR --report DIR`.
 """
 LIMITS = """## What it cannot do
 
@@ -43,27 +49,23 @@ LIMITS = """## What it cannot do
 - Speech, music and singing: it never heard any.
 - 16 kHz inside, so nothing above 8 kHz; Footfall writes 48 kHz files all the same.
 - Takes of one family are alike: object and material come through, finer character hardly.
+- Its pictures are 64 pixels wide and soft: the kind of scene can be told, fine things cannot.
 - Time: like AudioLDM it has no sense of when something happens. Footfall places hits by its spots.
 """
 
 
-def write_card(work: Path, target: Path, report: Path) -> Bundle:
+def write_card(work: Path, target: Path, reports: Sequence[Path]) -> Bundle:
     """Writes the card of the bundle ``target`` and lists it in ``bundle.toml``.
 
-    ``report``: a folder that ``footfall eval`` wrote. Raises BadInput without one, ModelError (disk full).
+    ``reports``: folders that ``footfall eval`` wrote, in the card's order. Raises BadInput without one,
+    ModelError (disk full).
     """
     bundle = open_bundle(target)
+    measured = [_measured(report, target) for report in reports]
     try:
-        words = (report / f"{REPORT}.md").read_text("utf-8")
-    except OSError as error:
-        sentence = (
-            f"There is no report in {report}; make one with: footfall eval --model {target} --out {report}"
-        )
-        raise BadInput(sentence, str(error)) from error
-    try:
-        shown = [name for source, name in PICTURES.items() if _copied(report / source, target / name)]
-        pictures = [f"![Spectrograms: {name[:-4].replace('-', ' ')}]({name})\n" for name in shown]
-        measured = words.replace("\n#", "\n##").replace("# Evaluation", "## Measured", 1)
+        found = [(report / source, target / name) for report in reports for source, name in PICTURES.items()]
+        shown = dict.fromkeys(picture.name for source, picture in found if _copied(source, picture))
+        pictures = [f"![{name[:-4].replace('-', ' ')}]({name})\n" for name in shown]
         lines = [
             HEAD,
             *pictures,
@@ -75,7 +77,7 @@ def write_card(work: Path, target: Path, report: Path) -> Bundle:
             "",
             LIMITS,
         ]
-        (target / FILE).write_text("\n".join([*lines, measured]), "utf-8")
+        (target / FILE).write_text("\n".join([*lines, *measured]), "utf-8")
         said, _ = manifest.read(target)
         manifest.seal(target, said)
     except OSError as error:
@@ -83,6 +85,19 @@ def write_card(work: Path, target: Path, report: Path) -> Bundle:
             f"The card could not be written to {target}; is the disk full?", str(error)
         ) from error
     return open_bundle(target)
+
+
+def _measured(report: Path, target: Path) -> str:
+    """What a report says, its headings one level down."""
+    try:
+        words = (report / f"{REPORT}.md").read_text("utf-8")
+    except OSError as error:
+        sentence = (
+            f"There is no report in {report}; make one with: footfall eval --model {target} --out {report}"
+        )
+        raise BadInput(sentence, str(error)) from error
+    title = "# Measured" if report.name == REPORT else "# Measured: ways of asking"
+    return words.replace("\n#", "\n##").replace("# Evaluation", title, 1).replace("# ", "## ", 1)
 
 
 def _copied(source: Path, target: Path) -> bool:
@@ -96,8 +111,9 @@ def _copied(source: Path, target: Path) -> bool:
 
 def _parts(bundle: Bundle) -> Iterator[str]:
     yield from ("| part | parameters | MB |", "|---|---|---|")
-    for part in (*CONFIGS, *(f"mappers/{kind}" for kind in bundle.mappers if kind != "bridge")):
-        if part == "scheduler" or not bundle.has(part):
+    mappers = (f"mappers/{kind}" for kind in bundle.mappers if kind != "bridge")
+    for part in (*CONFIGS, *mappers, TEXT_PRIOR, *PICTURE_CONFIGS, EMBEDDER):
+        if not bundle.has(part) or part.endswith(("scheduler", "tokenizer")):
             continue
         path = bundle.weights(part)
         count = sum(_size(row.shape) for row in read_header(path).values())

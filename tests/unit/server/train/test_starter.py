@@ -79,9 +79,13 @@ def test_the_card(trained: Path, tmp_path: Path) -> None:
     report.mkdir()
     (report / "report.md").write_text("# Evaluation\n\nA figure of 0.123.\n\n## Bars\n")
     Image.new("RGB", (4000, 1000), "red").save(report / "spectrograms-text-1.png")
-    sealed = card.write_card(trained, bundle.root, report)
+    other = tmp_path / "report-audiotoken"
+    other.mkdir()
+    (other / "report.md").write_text("# Pictures of sounds\n\n200 shots.\n\n## Bars\n")
+    sealed = card.write_card(trained, bundle.root, [report, other])
     words = (bundle.root / "README.md").read_text()
     assert "## Measured\n\nA figure of 0.123.\n\n### Bars" in words
+    assert "## Pictures of sounds\n\n200 shots.\n\n### Bars" in words
     assert "| `footfall train vae` | 20 | 2 | loss 0.25 |" in words  # the last whole row
     assert "sounds-from-words.png" in words
     assert "sounds-from-pictures.png" not in words
@@ -95,4 +99,4 @@ def test_the_card(trained: Path, tmp_path: Path) -> None:
 def test_no_card_without_a_report(trained: Path, tmp_path: Path) -> None:
     bundle = starter.assemble(trained, tmp_path / "starter")
     with pytest.raises(BadInput, match="footfall eval"):
-        card.write_card(trained, bundle.root, tmp_path / "nowhere")
+        card.write_card(trained, bundle.root, [tmp_path / "nowhere"])
