@@ -36,7 +36,8 @@ The model that ships with Footfall: CLIP, CLAP, two V2A-Mappers and AudioLDM's U
 public layouts, small enough for a laptop's processor; a prior from words to pictures; and for pictures of
 sounds a painter in Stable Diffusion's layout with AudioToken's embedder. It was trained only on pictures and
 sounds that `server/train/synth` makes: procedural Foley of 46 families, and Blender scenes of the 40 that can
-be seen. No recording, no photograph and nobody else's model is in it. Licence: CC0-1.0, also for what it makes.
+be seen. No recording, no photograph and nobody else's model is in it. Licence: CC0-1.0, also for what it
+makes.
 
 Again from nothing: `footfall train starter`, `footfall eval --model DIR` (and `--compare clipsonic`,
 `audiotoken`, `round-trip`), `footfall train card --report DIR --report DIR`.
