@@ -189,7 +189,7 @@ def _section(section: Section) -> Iterator[str]:
         yield from _gaps(section.gaps)
         yield from printed(PUBLISHED)
     yield from _families(section)
-    for row in section.rows:
+    for row in section.rows if section.condition != "query" else ():
         if row.kind != "reference" and row.outside:
             yield from _outside(row)
 
