@@ -140,7 +140,7 @@ def test_menus_offer_what_the_command_line_knows() -> None:
     options = importlib.import_module("footfall.addon.options")
     capture = importlib.import_module("footfall.addon.host.capture")
     assert tuple(item[0] for item in properties.SOURCES) == options.SOURCES
-    assert options.SOURCES == (*capture.ROUTES, "words")  # which needs no picture to be taken
+    assert (*capture.ROUTES, "words") == options.SOURCES  # which needs no picture to be taken
     assert tuple(item[0] for item in properties.RANGES) == options.RANGES
     assert tuple(item[0] for item in properties.EVENTS) == options.HITS
 
