@@ -30,7 +30,19 @@ MOST_FILES = 1_000
 _SWITCHES = ("in_sync", "hard_cuts", "loop")
 _LISTS = {"layers": ",", "pull": ""}  # and what joins their parts; without: an option for each
 _KEYS = (
-    *("prompt", "negative", "nudge", "takes", "rank", "seed", "quality", "mapper", "condition", "layers", "events"),
+    *(
+        "prompt",
+        "negative",
+        "nudge",
+        "takes",
+        "rank",
+        "seed",
+        "quality",
+        "mapper",
+        "condition",
+        "layers",
+        "events",
+    ),
     *("threshold", "spots_as", "duck", "pull", "vary", "vary_seed", *_SWITCHES, "source", "per_second"),
 )
 _WORDS_ADD_UP = ("prompt", "negative")

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
 from ..models.audiotoken import PROMPT, AudioToken
+from ..models.painter import STEPS
 from ..sampling.noise import seed_of
 from ..train import mel
 from ..train.features import Features
@@ -133,12 +134,13 @@ def paint(painter: Painter, conditions: Tensor, how: Painting, tick: Tick) -> np
     Each group of pictures has noise of its own, the same for all systems. Neighbours, which are of a family,
     are never in one group, so that noise alone makes their pictures no more alike.
     """
-    chosen = {name: value for name, value in (("steps", how.steps), ("guidance", how.guidance)) if value}
+    steps, guidance = how.steps or STEPS, how.guidance or None
     groups = -(-len(conditions) // AT_ONCE)
     made = np.zeros((len(conditions), painter.size, painter.size, 3), np.uint8)
     for first in range(groups):
         seed = seed_of(how.seed, "picture", first) % 2**31
-        made[first::groups] = painter.paint(conditions[first::groups], seed=seed, **chosen)[:, 0]
+        group = painter.paint(conditions[first::groups], seed=seed, steps=steps, guidance=guidance)
+        made[first::groups] = group[:, 0]
         for _ in range(len(conditions[first::groups])):
             tick()
     return made

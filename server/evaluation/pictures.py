@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 
 from ...addon.wire.errors import BadInput, ModelMissing
 from ..models import device as devices
-from ..models.audiotoken import load_audiotoken
+from ..models.audiotoken import PROMPT, load_audiotoken
 from ..models.bundle import EMBEDDER, STARTER, Bundle, find_bundle
 from ..models.clap import ClapEncoder
 from ..models.clip import ClipEncoder
@@ -241,7 +241,7 @@ class _Pictures:
             began = time.perf_counter()
             tokens = hands.embedder.tokens([item.sound], mel.RATE_HZ)
             with torch.inference_mode():
-                words = hands.painter.read([picture_systems.PROMPT], tokens)
+                words = hands.painter.read([PROMPT], tokens)
             picture_systems.paint(hands.painter, words, self._plan.painting, lambda: None)
             spent.append(time.perf_counter() - began)
         return float(np.median(spent[1:]))
@@ -264,7 +264,8 @@ def _rows(looks: dict[str, np.ndarray], truth: Truth) -> list[Row]:
 
 def _judge_of(data: Features) -> PictureJudge:
     """A judge of pictures, from the true pictures of the training split."""
-    rows, families = [], []
+    rows: list[int] = []
+    families: list[str] = []
     start = data.start.tolist()
     for family, first, stop in zip(data.families, start, start[1:], strict=False):
         rows += range(first, stop)

@@ -88,7 +88,8 @@ class Gap:
         return "closed" if self.closed.value >= CLOSED else "not closed"
 
 
-Score = Callable[[Hearing, np.ndarray], float]  # of some of the shots
+Measure = Callable[[Hearing, np.ndarray], float]  # of some of the shots
+Score = Callable[[np.ndarray], float]  # the same of one system's sounds
 
 
 def gaps(heard: Sequence[tuple[System, Hearing]], truth: Truth) -> tuple[Gap, ...]:
@@ -131,11 +132,11 @@ def _gaps(name: str, image: Hearing, words: Hearing, prior: Hearing, truth: Trut
         )
 
 
-def _of(measure: Score, hearing: Hearing) -> Score:
+def _of(measure: Measure, hearing: Hearing) -> Score:
     return lambda rows: measure(hearing, rows[:, 0])
 
 
-def _measures(hearing: Hearing, truth: Truth) -> dict[str, tuple[Score, float]]:
+def _measures(hearing: Hearing, truth: Truth) -> dict[str, tuple[Measure, float]]:
     """Score -> the measure over some shots, and whether more of it is better (1) or less (-1)."""
     others = truth.others
     rms = math.sqrt(max(float(np.square(others.verdicts.embeddings).mean()), metrics.TINY))
@@ -154,7 +155,7 @@ def _measures(hearing: Hearing, truth: Truth) -> dict[str, tuple[Score, float]]:
     def first(one: Hearing, rows: np.ndarray) -> float:
         return float(metrics.top(one.verdicts.probabilities[rows], truth.labels[rows], 1).mean())
 
-    found: dict[str, tuple[Score, float]] = {"fd_judge": (fd_judge, -1.0)}
+    found: dict[str, tuple[Measure, float]] = {"fd_judge": (fd_judge, -1.0)}
     if hearing.clap.shape[1]:
         found["fd_clap"] = (fd_clap, -1.0)
     if truth.words is not None:

@@ -264,18 +264,19 @@ def open_bundle(root: Path) -> Bundle:
 
 
 def find_bundle(name_or_dir: str | Path, models_dir: Path, *, paths: bool = False) -> Bundle:
-    """A bundle by name: ``starter`` that ships with Footfall, or a folder of ``models_dir``.
+    """A bundle by name: a folder of ``models_dir``, or ``starter`` that ships with Footfall.
 
+    ``models_dir`` comes first: whoever names a folder that is called ``starter`` means that one.
     A ``Path`` is a bundle's own folder; a text is taken for a folder only if ``paths`` says so, because names
     arrive over the wire and a message never carries a path. Raises ModelMissing, ModelRefused.
     """
     if isinstance(name_or_dir, Path):
         return open_bundle(name_or_dir)
     if manifest.NAME.fullmatch(name_or_dir):
-        if name_or_dir == STARTER and (STARTER_ROOT / manifest.FILE).is_file():
-            return open_bundle(STARTER_ROOT)
         if (models_dir / name_or_dir / manifest.FILE).is_file():
             return open_bundle(models_dir / name_or_dir)
+        if name_or_dir == STARTER and (STARTER_ROOT / manifest.FILE).is_file():
+            return open_bundle(STARTER_ROOT)
     if paths and Path(name_or_dir).expanduser().is_dir():
         return open_bundle(Path(name_or_dir))
     raise ModelMissing(_how_to_get(name_or_dir, models_dir))
@@ -283,7 +284,8 @@ def find_bundle(name_or_dir: str | Path, models_dir: Path, *, paths: bool = Fals
 
 def installed(models_dir: Path) -> list[BundleInfo]:
     """What can be chosen: the starter, what is in ``models_dir``, then public bundles not yet pulled."""
-    roots = [STARTER_ROOT] if (STARTER_ROOT / manifest.FILE).is_file() else []
+    own = [models_dir / STARTER, STARTER_ROOT]  # as find_bundle chooses
+    roots = [root for root in own if (root / manifest.FILE).is_file()][:1]
     if models_dir.is_dir():
         roots += sorted(path.parent for path in models_dir.glob(f"[!.]*/{manifest.FILE}"))
     found: dict[str, BundleInfo] = {}

@@ -158,5 +158,5 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
         bundle.check(f"{TOKENIZER}/{name}")
     vocabulary = json.loads(bundle.file(f"{TOKENIZER}/vocab.json").read_text(encoding="utf-8"))
     lines = bundle.file(f"{TOKENIZER}/merges.txt").read_text(encoding="utf-8").splitlines()
-    merges = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
+    merges: Any = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
     return CLIPTokenizer(vocab=vocabulary, merges=merges).backend_tokenizer

@@ -45,7 +45,8 @@ def write_text(clip: Path, folder: Path) -> None:
     _write_json(target / "tokenizer_config.json", kind | names)
     target = folder / "text_encoder"
     target.mkdir(exist_ok=True)
-    start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+    ids = tokenizer.get_vocab()
+    start, end = ids[START], ids[END]
     config = {"_name_or_path": NAME, **picture_layout.text_encoder(said, start, end)}
     _write_json(target / "config.json", config)
     save_file(renamed(open_weights(clip / "open_clip_model.safetensors")), target / "model.safetensors")

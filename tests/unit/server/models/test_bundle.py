@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from footfall.addon.wire.errors import ModelError, ModelMissing, ModelRefused
 from footfall.server.models import manifest, registry
-from footfall.server.models.bundle import Bundle, find_bundle, installed, open_bundle
+from footfall.server.models.bundle import STARTER_ROOT, Bundle, find_bundle, installed, open_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,6 +155,13 @@ def test_names_find_bundles_but_texts_are_no_paths(copy_bundle: Copy, tmp_path: 
         with pytest.raises(ModelMissing):
             find_bundle(path, models)
     assert find_bundle(str(root), models, paths=True).root == root
+
+
+def test_a_starter_of_ones_own_is_the_one_that_is_meant(copy_bundle: Copy, tmp_path: Path) -> None:
+    assert find_bundle("starter", tmp_path / "none").root == STARTER_ROOT
+    own = copy_bundle("starter")
+    assert find_bundle("starter", own.parent).root == own
+    assert [info.name for info in installed(own.parent) if info.installed] == ["starter"]
 
 
 def test_what_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
