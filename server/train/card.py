@@ -140,7 +140,7 @@ def _trainings(work: Path) -> Iterator[str]:
         shown = ", ".join(
             f"{key} {value:.3g}" for key, value in losses.items() if key != "gradient" and value
         )
-        command = f"`footfall train {name.replace('-', ' --kind ')}`"
+        command = f"`footfall train {name.replace('mapper-', 'mapper --kind ')}`"
         yield f"| {command} | {last['step']:,} | {last['seconds'] / 60:.0f} | {shown} |"
 
 
