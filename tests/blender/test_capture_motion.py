@@ -98,4 +98,4 @@ def test_only_when_asked(edit: bpy.types.Scene) -> None:
     ],
 )
 def test_when_pictures_of_every_frame_are_asked_for(hits: str, settings: dict[str, Any], motion: str) -> None:
-    assert capturing._motion(SimpleNamespace(hits=hits, settings=settings)) == motion  # type: ignore[arg-type]
+    assert capturing._motion(SimpleNamespace(hits=hits, settings=settings, source="auto")) == motion  # type: ignore[arg-type]

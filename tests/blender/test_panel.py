@@ -229,7 +229,7 @@ def test_every_state_of_the_worker_has_a_line(state: str) -> None:
 @pytest.mark.usefixtures("enabled")
 def test_bundles_in_the_models_folder_can_be_chosen_before_the_worker_runs(tmp_path: Path) -> None:
     for name, text in {
-        "mine": 'title = "My Sounds"\nlicence = "CC0-1.0"\ncommercial = true\n\n[files."a"]\nsize = 1',
+        "mine": 'title = "My Sounds"\nlicence = "CC0-1.0"\ncommercial = true\n\n[files."unet/a"]\nsize = 1',
         "broken": "title = ",
         "binary": "\0\1",
     }.items():

@@ -46,12 +46,12 @@ def small_clip(**changes: Any) -> messages.Clip:
 
 
 def small_picture_request(**changes: Any) -> messages.PictureRequest:
-    """Two milliseconds, one picture; ``changes`` replace fields."""
+    """Two milliseconds, one picture of a part that is there at every rate; ``changes`` replace fields."""
     values: dict[str, Any] = {
         "waveform": np.resize(np.array([0.5, -0.25, 0, 1], "<f4"), 16),
         "rate_hz": 8_000,
-        "starts_s": (Fraction(1, 2000),),
-        "ends_s": (Fraction(3, 2000),),
+        "starts_s": (Fraction(1, 48_000),),
+        "ends_s": (Fraction(1, 16_000),),
         "words": "a painting of a",
     }
     return messages.PictureRequest(**values | changes)
