@@ -250,7 +250,7 @@ def test_the_table_knows_every_limit(makers: Makers) -> None:
     [
         {"starts_s": (), "ends_s": ()},
         {"ends_s": (Fraction(1, 1000), Fraction(2, 1000))},
-        {"ends_s": (Fraction(1, 2000),)},  # as soon as it begins
+        {"ends_s": (Fraction(1, 48_000),)},  # as soon as it begins
         {"ends_s": (Fraction(3, 1000),)},  # after the sound
         {"waveform": np.zeros((16, 1), "<f4")},
     ],
