@@ -30,6 +30,7 @@ from .checkpoints import full_disk
 from .into import check_fits, put_into
 from .loop import Batch, Player
 from .pairs import Pairs, read_pairs, write_whole
+from .seats import Loss
 from .world_pairs import world_pairs
 
 if TYPE_CHECKING:
@@ -66,6 +67,20 @@ class Recipe:
     noise: float = 0.0
     steps: int = 0
     betas: tuple[float, float] = (0.9, 0.999)
+
+    def player(self, name: str, module: nn.Module, loss: Loss) -> Player:
+        """``module`` trained by this recipe."""
+        return Player(
+            name=name,
+            module=module,
+            loss=loss,
+            rate=self.rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+            ema=self.ema,
+            warmup=self.warmup,
+            clip=self.clip,
+        )
 
 
 # Rate, decay, average, warm-up, batch, dropouts, clipping and 64 steps of the public prior's example
@@ -222,19 +237,7 @@ class MapperTask:
             torch.manual_seed(seed)
             self.network = build(kind, chosen.network, pairs.sizes, chosen.dropout)
         self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
-        self.players = (
-            Player(
-                name="mapper",
-                module=self.network,
-                loss=self.loss,
-                rate=chosen.rate,
-                betas=chosen.betas,
-                weight_decay=chosen.weight_decay,
-                ema=chosen.ema,
-                warmup=chosen.warmup,
-                clip=chosen.clip,
-            ),
-        )
+        self.players = (chosen.player("mapper", self.network, self.loss),)
 
     def config(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""

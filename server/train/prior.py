@@ -25,7 +25,7 @@ from ..models.clip import ClipEncoder
 from ..models.prior import GenerativePrior
 from . import features
 from .into import check_clip, put_into
-from .loop import Batch, Player
+from .loop import Batch
 from .mapper import Recipe, build, prior_loss, trainable, write_mapper
 from .pairs import Pairs, read_pairs
 from .settings import Settings
@@ -100,19 +100,7 @@ class PriorTask:
             network = build("generative", chosen.network, (size, size), chosen.dropout)
         assert isinstance(network, GenerativePrior)
         self.network = network
-        self.players = (
-            Player(
-                name=NAME,
-                module=network,
-                loss=self.loss,
-                rate=chosen.rate,
-                betas=chosen.betas,
-                weight_decay=chosen.weight_decay,
-                ema=chosen.ema,
-                warmup=chosen.warmup,
-                clip=chosen.clip,
-            ),
-        )
+        self.players = (chosen.player(NAME, network, self.loss),)
 
     def config(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""
