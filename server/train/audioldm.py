@@ -29,7 +29,7 @@ from .loop import Player
 from .starter_layout import starter_layout
 
 NAME = "audioldm"
-DEFAULT_STEPS = 20_000
+DEFAULT_STEPS = 24_000
 NEEDS = ("world", "vae", "clap")
 FOLDERS = {"clap": NAME, "clip": "clipsonic", "clip_text": "clipsonic-labels"}  # condition -> training
 
@@ -50,7 +50,7 @@ SAMPLING = {name: {"guidance": 2.0, "low": 0.6, "high": 60.0} for name in QUALIT
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """``batch``: shots a step. ``lengths``: columns of a sound -> share of the steps with such sounds; a step
-    with longer ones has fewer, so that all cost about the same.
+    with longer ones has fewer, so that all cost about the same. ``fade``: of the rate, as a Player has it.
     """
 
     batch: int = 16
@@ -58,9 +58,10 @@ class Recipe:
     rate: float = RATE
     ema: float = 0.9995
     warmup: int = 300
+    fade: tuple[int, int] | None = None
 
 
-FULL = Recipe(lengths={64: 0.84, 128: 0.08, 256: 0.08})
+FULL = Recipe(lengths={64: 0.84, 128: 0.08, 256: 0.08}, fade=(21_600, 500))
 TINY = Recipe(batch=4, lengths={64: 0.5, 128: 0.5}, warmup=2, ema=0.9)
 
 
@@ -87,6 +88,7 @@ class AudioLDMTask:
                 weight_decay=0.01,
                 ema=recipe.ema,
                 warmup=recipe.warmup,
+                fade=recipe.fade,
             ),
         )
 
