@@ -17,7 +17,10 @@ import pytest
 from footfall.addon.options import Parser
 from footfall.addon.wire.errors import BadInput, Cancelled, ModelMissing, WrongUsage
 from footfall.cli import train
+from footfall.cli.train_bundles import CHAIN
 from footfall.cli.train_line import LINE_EVERY_S, TrainLine, duration, loss_words
+from footfall.cli.train_parts import PARTS, TINY_STEPS
+from footfall.cli.train_words import HELP
 from footfall.tests.fakes.toy_training import Toy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +59,7 @@ class ToyPart(ModuleType):
 @pytest.fixture
 def part(monkeypatch: pytest.MonkeyPatch) -> ToyPart:
     module = ToyPart()
-    monkeypatch.setitem(train.PARTS, "mapper", lambda: module)
+    monkeypatch.setitem(PARTS, "mapper", lambda: module)
     return module
 
 
@@ -79,7 +82,7 @@ def test_a_part_is_trained_and_goes_on(
     told = capsys.readouterr()
     report = json.loads(told.out)
     assert told.err == ""
-    assert (report["ok"], report["step"], report["done"]) == (True, train.TINY_STEPS, True)
+    assert (report["ok"], report["step"], report["done"]) == (True, TINY_STEPS, True)
     assert report["losses"].keys() >= {"generator/loss", "critic/loss"}
     assert (tmp_path / "toy" / "part" / "model.safetensors").is_file()
     assert (part.settings.tiny, part.settings.data) == (True, Path("somewhere"))
@@ -136,7 +139,7 @@ def test_ctrl_c_ends_the_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_words_it_does_not_know(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(train.PARTS, "vae", lambda: SimpleNamespace())
+    monkeypatch.setitem(PARTS, "vae", lambda: SimpleNamespace())
     with pytest.raises(WrongUsage):
         parsed(*words)
 
@@ -153,8 +156,8 @@ def test_many_processes_build_no_world(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_every_part_has_a_module_and_its_help_and_the_chain_knows_them() -> None:
-    assert train.HELP.keys() == {"world", "starter", "clipsonic", "card", *train.PARTS}
-    assert {name for name, _ in train.CHAIN} == train.PARTS.keys()
+    assert HELP.keys() == {"world", "starter", "clipsonic", "card", *PARTS}
+    assert {name for name, _ in CHAIN} == PARTS.keys()
 
 
 def test_the_starter_trains_every_part_in_turn(
@@ -165,13 +168,13 @@ def test_the_starter_trains_every_part_in_turn(
     part.NEEDS = ("world",)
     task = part.task
     part.task = lambda work, settings: (kinds.append(getattr(settings, "kind", "")), task(work, settings))[1]
-    for name in train.PARTS:
-        monkeypatch.setitem(train.PARTS, name, lambda: part)
+    for name in PARTS:
+        monkeypatch.setitem(PARTS, name, lambda: part)
     words = ("--steps", "2", "--device", "cpu", "--only", "sounds", "--shots", "train=1", "--workers", "1")
     with pytest.raises(ModelMissing):
         go("starter", "--work", str(tmp_path), *words)
-    assert kinds == [chosen.get("kind", "") for _, chosen in train.CHAIN]
-    assert capsys.readouterr().err.count("toy: 2 steps") == len(train.CHAIN)
+    assert kinds == [chosen.get("kind", "") for _, chosen in CHAIN]
+    assert capsys.readouterr().err.count("toy: 2 steps") == len(CHAIN)
 
 
 def test_looking_for_help_loads_nothing_heavy() -> None:
