@@ -29,7 +29,7 @@ from .loop import Player
 from .starter_layout import starter_layout
 
 NAME = "audioldm"
-DEFAULT_STEPS = 24_000
+DEFAULT_STEPS = 20_000
 NEEDS = ("world", "vae", "clap")
 FOLDERS = {"clap": NAME, "clip": "clipsonic", "clip_text": "clipsonic-labels"}  # condition -> training
 
@@ -61,7 +61,7 @@ class Recipe:
     fade: tuple[int, int] | None = None
 
 
-FULL = Recipe(lengths={64: 0.84, 128: 0.08, 256: 0.08}, fade=(21_600, 500))
+FULL = Recipe(lengths={64: 0.84, 128: 0.08, 256: 0.08}, fade=(18_000, 400))
 TINY = Recipe(batch=4, lengths={64: 0.5, 128: 0.5}, warmup=2, ema=0.9)
 
 
