@@ -17,17 +17,32 @@ from ..addon.folders import models_folder
 from ..addon.wire.errors import BadInput, FootfallError
 from .blender import find_blender
 
+# What pyproject.toml names for the worker, and the module of each.
 PACKAGES = (
+    ("numpy", "numpy"),
+    ("pyzmq", "zmq"),
     ("torch", "torch"),
+    ("torchvision", "torchvision"),
     ("diffusers", "diffusers"),
     ("transformers", "transformers"),
     ("open_clip_torch", "open_clip"),
-    ("pyzmq", "zmq"),
+    ("safetensors", "safetensors"),
+    ("huggingface_hub", "huggingface_hub"),
+    ("accelerate", "accelerate"),
+    ("soundfile", "soundfile"),
     ("soxr", "soxr"),
     ("pyloudnorm", "pyloudnorm"),
+    ("scipy", "scipy"),
+    ("pillow", "PIL"),
+    ("platformdirs", "platformdirs"),
     ("av", "av"),
     ("opencv-python-headless", "cv2"),
+    ("psutil", "psutil"),
+    ("rich", "rich"),
+    ("matplotlib", "matplotlib"),
 )
+# How a package fails to load: it is not there, a shared library is missing, or it was made for another numpy.
+BROKEN = (ImportError, OSError, AttributeError, RuntimeError, ValueError)
 FREE_BYTES = 5_000_000_000
 
 
@@ -74,14 +89,14 @@ def _packages() -> Iterator[Finding]:
         try:
             __import__(module)
             yield Finding(package, importlib.metadata.version(package))
-        except (ImportError, OSError) as error:  # OSError: a shared library of the package does not load
+        except BROKEN as error:
             yield Finding(package, f"does not load: {error}", "pip install 'footfall[worker]'")
 
 
 def _device() -> Iterator[Finding]:
     try:
         from ..server.models.device import describe, pick_device
-    except ImportError as error:
+    except BROKEN as error:
         yield Finding("device", f"unknown: {error}", "Mend the packages above first.")
         return
     yield Finding("device", describe(pick_device("auto")))
@@ -90,7 +105,7 @@ def _device() -> Iterator[Finding]:
 def _bundles() -> Iterator[Finding]:
     try:
         from ..server.models.bundle import installed
-    except ImportError as error:
+    except BROKEN as error:
         yield Finding("models", f"unknown: {error}", "Mend the packages above first.")
         return
     rows = [row for row in installed(models_folder()) if row.installed]

@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ..addon import batch_jobs, message_file
@@ -69,12 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)  # farms cancel with it
     return _STEPS[options.step](options)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _capture(options: argparse.Namespace) -> int:

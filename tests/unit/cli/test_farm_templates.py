@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import quickjs
-from footfall.cli.__main__ import build_parser
+from footfall.cli.__main__ import build_parser, commands
 
 FARM = Path(__file__).resolve().parents[3] / "farm"
 OPENJD = Path(sys.executable).with_name("openjd")
@@ -69,7 +69,7 @@ def test_every_command_of_the_template_is_one_of_ours() -> None:
     assert {line[1] for line in lines} == {"capture", "open", "close", "generate", "place"}
     for line in lines:
         assert "{{" not in " ".join(line)
-        assert build_parser().parse_args(line).command == "farm"
+        assert build_parser(commands()).parse_args(line).command == "farm"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_every_command_of_flamenco_s_tasks_is_one_of_ours(flamenco: quickjs.Cont
         (command,) = task["commands"]
         assert command["name"] == "exec"
         assert command["parameters"]["exe"] == "footfall"
-        parsed = build_parser().parse_args(command["parameters"]["args"])
+        parsed = build_parser(commands()).parse_args(command["parameters"]["args"])
         assert parsed.command == "farm"
 
 
