@@ -45,7 +45,7 @@ def spot(
     mono = np.nan_to_num(np.asarray(waveform, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     sound = resample(mono[:, None], rate_in_hz, rate_hz)[:, 0]
     sound = sound[attack(sound[: round(len(sound) * ATTACK_WITHIN)], rate_hz) :]
-    sound = _dying(sound, rate_hz) if dies_away else sound
+    sound = dying(sound, rate_hz) if dies_away else sound
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0.0:
         return np.zeros(max(1, len(sound)), np.float32)
@@ -57,7 +57,7 @@ def spot(
     return limit(sound[:, None], rate_hz)[:, 0]
 
 
-def _dying(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+def dying(sound: np.ndarray, rate_hz: int) -> np.ndarray:
     """A natural tail falls faster than this by itself and hardly changes; a noise floor is taken away."""
     after_s = np.maximum(np.arange(len(sound)) / rate_hz - HOLD_S, 0.0)
     return sound * (10.0 ** (-DECAY_DB_S * after_s / 20.0)).astype(np.float32)

@@ -8,28 +8,33 @@ attack of each is then looked for and moved to its hit (``aligned``). Pure funct
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...addon.wire.messages import Event
+from . import damping
 from .clusters import LASTING
 from .onsets import attack, envelope
+from .spots import FADE_OUT_S, PITCHES, duller, dying, higher
 
 RINGS_S, LASTS_S = 0.8, 2.0  # how long a hit may sound, and one that goes on
 STILL = 2  # columns before a hit that are silent, so that it begins out of nothing, where there is room
 LEAST = 3  # columns that a hit gets
 EARLY_S, LATE_S = 0.04, 0.2  # where the attack of a hit is looked for
-BEFORE_S = 0.004  # a hit's sound fades in so long before its attack
-FADE_S = 0.004
-MOST_GAIN_DB = 24.0  # what the model made softer than that against its loudest hit stays softer
+BEFORE_S = 0.001  # a hit's sound fades in so long before its attack
+MOST_GAIN_DB = 24.0  # what the model made softer than that against its loudest hit is no hit
 RISE, TINY = 4.0, 1e-10  # what rises less, in power, or is softer, is no attack
 STRIKE_DB_S = (
     40.0  # what has none, or swells, gets its level at once and falls like something that was struck
 )
 AT_ONCE_S, AT_ONCE = 0.02, 0.5  # a hit has this share of its highest level after this time
 MOST_STRIKE_DB = 30.0  # as much as a soft beginning is raised
+SHORT_S, SHORT = 0.2, 0.5  # what is cut before this share of the time to the next hit is no hit
+AGAIN_S, AGAIN_DB = 0.03, 4.0  # behind a hit nothing rises by more than this: that would be another hit
 LEVEL_S = 0.01
 LEAST_STRENGTH = 0.1  # about -20 dB
+OTHER_PITCHES = tuple(step for step in (1, 3, 0, 4) if step < PITCHES)  # of a sound that is heard again
 
 
 def columns(events: Sequence[Event], column_s: float, count: int) -> tuple[tuple[int, int], ...]:
@@ -51,37 +56,81 @@ def columns(events: Sequence[Event], column_s: float, count: int) -> tuple[tuple
     return tuple(found)
 
 
-def aligned(sound: np.ndarray, events: Sequence[Event], rate_hz: int) -> np.ndarray:
-    """(N, C) with each hit's attack at its time, and as loud as the hit is hard.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """What the model made for a hit: (M,), begins BEFORE_S before its attack; ``level``: its highest."""
 
-    The sound is cut before each attack, and the pieces are put to their hits. What the model lets swell gets
-    the outline of a hit.
+    hit: Event
+    sound: np.ndarray
+    level: float
+
+    @property
+    def lasts(self) -> bool:
+        return self.hit.kind in LASTING
+
+
+def aligned(sound: np.ndarray, events: Sequence[Event], rate_hz: int) -> np.ndarray:
+    """(N, C) -> (N, 1) with each hit's attack at its time, and as loud as the hit is hard.
+
+    The sound is cut before each attack, and the pieces are put to their hits; what still rings then is damped
+    like that of a thing which is hit again. Where the model made nothing for a hit, the likest of the others
+    is heard again, a little higher or lower.
     """
     hits = _hits(events, len(sound), rate_hz)
-    if not hits:
-        return np.zeros_like(sound)
-    mono = sound.mean(axis=1)
-    nexts = [round(hit.time_s * rate_hz) for hit in hits[1:]] + [len(sound)]
+    out = np.zeros(len(sound), np.float32)
+    pieces = _pieces(sound.mean(axis=1, dtype=np.float32), hits, rate_hz) if hits else []
+    loudest = max((piece.level for piece in pieces), default=0.0)
+    if loudest <= 0.0:
+        return out[:, None]
+    least = loudest * 10.0 ** (-MOST_GAIN_DB / 20.0)
+    made = [piece for piece in pieces if piece.level >= least]
+    parts, heard_again = [], 0
+    for piece in pieces:
+        if piece.level < least:
+            piece = _again(piece.hit, made, OTHER_PITCHES[heard_again % len(OTHER_PITCHES)], rate_hz)
+            heard_again += 1
+        gain = loudest / piece.level * max(piece.hit.strength, LEAST_STRENGTH)
+        parts.append(piece.sound * np.float32(gain))
+    starts = [round(hit.time_s * rate_hz) - round(BEFORE_S * rate_hz) for hit in hits]
+    for start, part in zip(starts, damping.damp(parts, starts, rate_hz), strict=True):
+        low, high = max(0, start), min(len(out), start + len(part))
+        out[low:high] += part[low - start : high - start]
+    return out[:, None]
+
+
+def _pieces(mono: np.ndarray, hits: Sequence[Event], rate_hz: int) -> list[_Piece]:
+    """``mono`` (N,) cut before the attack of each hit."""
+    ats = [round(hit.time_s * rate_hz) for hit in hits]
     before = round(BEFORE_S * rate_hz)
-    found: list[tuple[int, int]] = []  # where a hit should begin, and where it does
-    for hit, following in zip(hits, nexts, strict=True):
-        at = round(hit.time_s * rate_hz)
-        found.append((at, _attack(mono, at, following, rate_hz)))
-    starts = [max(0, begins - before) for _, begins in found]
-    pieces = []
-    for hit, start, stop in zip(hits, starts, [*starts[1:], len(sound)], strict=True):
-        piece = sound[start:stop]
-        pieces.append(_faded(piece if hit.kind in LASTING else _struck(piece, rate_hz), rate_hz))
-    levels = [_loudest(piece, rate_hz) for piece in pieces]
-    out = np.zeros_like(sound)
-    for hit, (at, begins), start, piece, own in zip(hits, found, starts, pieces, levels, strict=True):
-        gain = min(max(levels) / max(own, 1e-9), 10.0 ** (MOST_GAIN_DB / 20.0))
-        to = start + at - begins
-        low, high = max(0, to), min(len(out), to + len(piece))
-        if low < high:
-            part = piece[low - to : high - to]
-            out[low:high] += part * np.float32(gain * max(hit.strength, LEAST_STRENGTH))
-    return out
+    starts = [
+        max(0, _attack(mono, at, following, rate_hz) - before)
+        for at, following in zip(ats, [*ats[1:], len(mono)], strict=True)
+    ]
+    found = []
+    gaps = np.diff([*ats, len(mono)])
+    for hit, gap, start, stop in zip(hits, gaps, starts, [*starts[1:], len(mono)], strict=True):
+        piece = mono[start:stop]
+        if len(piece) < SHORT * min(gap, SHORT_S * rate_hz):
+            piece = piece[:0]
+        if hit.kind not in LASTING:
+            piece = dying(_once(_struck(piece, rate_hz), rate_hz), rate_hz)
+        found.append(_Piece(hit, _faded(piece, rate_hz), _loudest(piece, rate_hz)))
+    return found
+
+
+def _again(hit: Event, made: Sequence[_Piece], pitch: int, rate_hz: int) -> _Piece:
+    """The likest of ``made`` for another hit: of its kind, by its words, and near to it."""
+    words = set(hit.words.lower().split())
+
+    def likeness(other: _Piece) -> tuple[bool, int, float]:
+        common = len(words & set(other.hit.words.lower().split()))
+        return other.lasts == (hit.kind in LASTING), common, -abs(float(other.hit.time_s - hit.time_s))
+
+    likest = max(made, key=likeness)
+    sound = higher(likest.sound, pitch, rate_hz)
+    softer = min(1.0, max(hit.strength, LEAST_STRENGTH) / max(likest.hit.strength, LEAST_STRENGTH))
+    sound = duller(sound, softer, rate_hz)
+    return _Piece(hit, sound, _loudest(sound, rate_hz))
 
 
 def _hits(events: Sequence[Event], samples: int, rate_hz: int) -> list[Event]:
@@ -95,20 +144,30 @@ def _hits(events: Sequence[Event], samples: int, rate_hz: int) -> list[Event]:
 
 
 def _struck(piece: np.ndarray, rate_hz: int) -> np.ndarray:
-    """``piece`` as it is if it begins like a hit, else with the outline of one."""
-    level = envelope(piece.mean(axis=1), rate_hz, 2 * LEVEL_S)
+    """``piece`` (M,) as it is if it begins like a hit, else with the outline of one."""
+    level = envelope(piece, rate_hz, 2 * LEVEL_S)
     highest = float(level.max(initial=0.0))
     if float(level[: round((BEFORE_S + AT_ONCE_S) * rate_hz)].max(initial=0.0)) >= AT_ONCE * highest:
         return piece
     after_s = np.maximum(np.arange(len(piece)) / rate_hz - BEFORE_S, 0.0)
     wanted = highest * 10.0 ** (-STRIKE_DB_S * after_s / 20.0)
     gain = wanted / np.maximum(level, highest * 10.0 ** (-MOST_STRIKE_DB / 20.0))
-    return piece * np.minimum(gain, 10.0 ** (MOST_STRIKE_DB / 20.0)).astype(np.float32)[:, None]
+    return piece * np.minimum(gain, 10.0 ** (MOST_STRIKE_DB / 20.0)).astype(np.float32)
+
+
+def _once(piece: np.ndarray, rate_hz: int) -> np.ndarray:
+    """``piece`` (M,) without what rises in it again behind its attack."""
+    level = envelope(piece, rate_hz, AGAIN_S)
+    first = int(level[: round(2 * AT_ONCE_S * rate_hz)].argmax()) if len(level) else 0
+    allowed = np.minimum.accumulate(level[first:]) * 10.0 ** (AGAIN_DB / 20.0)
+    gain = np.ones(len(piece), np.float32)
+    gain[first:] = np.minimum(1.0, allowed / np.maximum(level[first:], 1e-12))
+    return piece * gain
 
 
 def _loudest(piece: np.ndarray, rate_hz: int) -> float:
     """The highest level over LEVEL_S."""
-    return float(envelope(piece.mean(axis=1), rate_hz, LEVEL_S).max(initial=0.0))
+    return float(envelope(piece, rate_hz, LEVEL_S).max(initial=0.0))
 
 
 def _attack(mono: np.ndarray, at: int, following: int, rate_hz: int) -> int:
@@ -124,10 +183,8 @@ def _attack(mono: np.ndarray, at: int, following: int, rate_hz: int) -> int:
 
 
 def _faded(piece: np.ndarray, rate_hz: int) -> np.ndarray:
-    length = min(round(FADE_S * rate_hz), len(piece) // 2)
     shaped = piece.copy()
-    if length:
-        ramp = np.linspace(0.0, 1.0, length, dtype=np.float32)[:, None]
-        shaped[:length] *= ramp
-        shaped[-length:] *= ramp[::-1]
+    before, end = (min(round(seconds * rate_hz), len(piece) // 2) for seconds in (BEFORE_S, FADE_OUT_S))
+    shaped[:before] *= np.linspace(0.0, 1.0, before, dtype=np.float32)
+    shaped[len(piece) - end :] *= np.linspace(1.0, 0.0, end, dtype=np.float32)
     return shaped

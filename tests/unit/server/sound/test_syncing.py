@@ -80,3 +80,70 @@ def test_silence_stays_silent() -> None:
     silence = np.zeros((8_000, 1), np.float32)
     assert not syncing.aligned(silence, [hit(Fraction(1, 10)), hit(Fraction(1, 2))], 8_000).any()
     assert not syncing.aligned(silence, [], 8_000).any()
+
+
+def struck(times_s: list[float], gains: list[float], seconds: float = 4.0) -> np.ndarray:
+    """(N, 1) a bell at each time."""
+    sound = np.random.default_rng(5).normal(0, 1e-4, (round(seconds * RATE), 1)).astype(np.float32)
+    for time_s, gain in zip(times_s, gains, strict=True):
+        at = round(time_s * RATE)
+        strike = bell(0.6, rings_s=0.1)[: len(sound) - at]
+        sound[at : at + len(strike), 0] += strike * np.float32(gain)
+    return sound
+
+
+def level_db(sound: np.ndarray) -> float:
+    return float(10 * np.log10(np.square(sound.astype(float)).mean() + 1e-20))
+
+
+def test_what_the_model_left_out_is_heard_too() -> None:
+    times = [0.5, 1.5, 2.5, 3.2]
+    hits = [hit(Fraction(str(time)), "wood" if time < 2 else "tin", strength=0.8) for time in times]
+    sound = struck([0.5, 3.2], [1.0, 0.6])
+    sound[round(3.2 * RATE) :, 0] *= np.sign(np.sin(np.arange(len(sound) - round(3.2 * RATE)) * 0.4))
+    made = syncing.aligned(sound, hits, RATE)[:, 0]
+    peaks = []
+    for event in hits:
+        at = round(event.time_s * RATE)
+        near = made[at - 2_400 : at + 2_400]
+        assert abs(attack(near, RATE, 480) - 2_400) < 0.002 * RATE
+        peaks.append(float(np.abs(near).max()))
+    assert min(peaks) > 0.6 * max(peaks)
+
+    def likeness(one: float, other: float) -> float:
+        first, second = (np.abs(np.fft.rfft(made[round(t * RATE) :][:9_600])) for t in (one, other))
+        return float(np.corrcoef(first, second)[0, 1])
+
+    assert likeness(1.5, 0.5) > likeness(1.5, 3.2)  # wood like wood
+    assert likeness(2.5, 3.2) > likeness(2.5, 0.5)  # tin like tin
+    first, second = made[RATE // 2 :][:4_800], made[3 * RATE // 2 :][:4_800]
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.9  # and not quite the same
+
+
+def test_a_hit_is_heard_once() -> None:
+    """What the model lets strike again at a moment without a hit is no hit, nor does it ring on loudly."""
+    made = syncing.aligned(struck([0.5, 0.85, 1.2], [0.5, 1.0, 0.7]), [hit(Fraction(1, 2))], RATE)[:, 0]
+    levels = [level_db(made[round(time * RATE) :][:1_200]) for time in (0.5, 0.845, 0.86, 1.21)]
+    assert levels[0] > levels[1] + 10
+    assert levels[2] < levels[1] + 6
+    assert levels[3] < levels[2] + 3
+
+
+def test_a_soft_hit_is_heard_in_the_ringing_of_a_hard_one() -> None:
+    hits = [hit(1), hit(Fraction(5, 4), strength=0.15), hit(2, strength=0.5)]
+    time = np.arange(4 * RATE) / RATE
+    ringing = 0.4 * np.exp(-np.maximum(time - 1, 0) / 0.8) * (time > 1) * np.sin(2 * np.pi * 700 * time)
+    sound = struck([1.25, 2.0], [0.1, 0.2]) + ringing[:, None].astype(np.float32)
+    made = syncing.aligned(sound, hits, RATE)[:, 0]
+    at = 5 * RATE // 4
+    assert level_db(made[at : at + 480]) > level_db(made[at - 96 : at - 48]) + 6
+    assert abs(attack(made[at - 960 : at + 960], RATE, 480) - 960) < 0.005 * RATE
+
+
+def test_sounds_end_softly() -> None:
+    """A hit that comes late in the model's sound leaves a gap, and what rings before that is not cut off."""
+    time = np.arange(2 * RATE) / RATE
+    ringing = (np.sin(2 * np.pi * 300 * time) * (time > 0.5))[:, None].astype(np.float32) * 0.3
+    made = syncing.aligned(ringing + struck([1.4], [1.0], 2.0), [hit(0.5), hit(1.5)], RATE)[:, 0]
+    steps = np.abs(np.diff(made[round(0.52 * RATE) : round(1.49 * RATE)]))
+    assert steps.max() < 1.2 * np.abs(made[round(0.52 * RATE) :][:24_000]).max() * 2 * np.pi * 300 / RATE
