@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
-from .reports import Delivered, Report, WorkerStatus
 from .wire.errors import Malformed
 from .wire.fields import pack_fields
 from .wire.messages import Accepted, CancelReply, Failed, Made, Progress, Request
+from .worker.reports import Delivered, Report, WorkerStatus
 
 QUEUED, CAPTURING, SENT, RUNNING, CANCELLING = "queued", "capturing", "sent", "running", "cancelling"
 DONE, FAILED, CANCELLED, PLACED, NOT_PLACED = "done", "failed", "cancelled", "placed", "not_placed"

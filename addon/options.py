@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import words_only
-from .hit_file import rational, read_events
-from .hit_list import strong
+from .hits.file import rational, read_events
+from .hits.listed import strong
 from .wire import limits
 from .wire.errors import BadInput, WireError, WrongUsage
 from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, RANKS, SPOTS_AS, Pull

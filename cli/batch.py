@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``footfall batch``: every shot of several .blend files, through one Blender and one warm worker.
 
-The work is done inside Blender (addon/host/batch_command.py). Here the words are checked before it starts,
+The work is done inside Blender (addon/host/commands/batch.py). Here the words are checked before it starts,
 it is started again when it crashes (the journal knows where it was), and films get their new sound.
 """
 
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..addon import batch_jobs
 from ..addon import options as shared
+from ..addon.batch import asked as batch_jobs
 from ..addon.wire.errors import BadInput, FootfallError, WorkerDied
 from .blender import OUR_CODES, Blender, find_blender, turn
 from .mux import mux_film

@@ -23,7 +23,7 @@ from ..addon.folders import ENV_PYTHON
 from ..addon.wire.errors import BadInput, Cancelled, FootfallError, WorkerDied, from_code
 
 OUR_CODES = (0, 2, 3, 4, 5, 130)
-BOOTSTRAP = Path(__file__).resolve().parent.parent / "addon" / "host" / "bootstrap.py"
+BOOTSTRAP = Path(__file__).resolve().parent.parent / "addon" / "host" / "commands" / "bootstrap.py"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,15 @@ class Blender:
         if not self.executable:
             opened = [str(blend)] if blend else []
             # -P: beside a .blend lies a folder named footfall, with its sound, and it must not be imported
-            return [sys.executable, "-P", "-m", "footfall.addon.host.background", *opened, "--", *words]
+            return [
+                sys.executable,
+                "-P",
+                "-m",
+                "footfall.addon.host.commands.background",
+                *opened,
+                "--",
+                *words,
+            ]
         opened = [str(blend)] if blend else ["--factory-startup"]
         return [self.executable, "-b", *opened, "--python", str(BOOTSTRAP), "--", *words]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``footfall farm``: a file's shots in three steps that share nothing but a folder (addon/farm.py).
+"""``footfall farm``: a file's shots in three steps that share nothing but a folder (addon/batch/farm.py).
 
 capture needs Blender and no graphics card, generate a graphics card and no Blender, place Blender again. The
 farm/ folder of the repository has the job for OpenJD and the job type for Flamenco that call them.
@@ -15,11 +15,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..addon import batch_jobs, message_file
-from ..addon import farm as jobs
-from ..addon.client import Launch
-from ..addon.farm import Farm, FarmShot
+from ..addon.batch import asked as batch_jobs
+from ..addon.batch import farm as jobs
+from ..addon.batch import message_file
+from ..addon.batch.farm import Farm, FarmShot
 from ..addon.wire.errors import BadInput, FootfallError
+from ..addon.worker.client import Launch
 from . import farm_session
 from .blender import check_exit, find_blender, run_in_blender, turn
 from .jobs import run_job, worker_launch

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 
 from ..addon.folders import log_folder
-from ..addon.remote_worker import RemoteLaunch, remote_launch
 from ..addon.wire.errors import BadInput, WorkerFailedToStart
+from ..addon.worker.remote import RemoteLaunch, remote_launch
 from . import remote
 from .worker import make_keys
 

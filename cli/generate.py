@@ -16,7 +16,7 @@ import numpy as np
 from ..addon import options as shared
 from ..addon import words_only
 from ..addon.folders import models_folder
-from ..addon.takes import check_place, report, write_takes
+from ..addon.sounds.take_files import check_place, report, write_takes
 from ..addon.wire.errors import BadInput, WrongUsage
 from ..addon.wire.messages import FoleyRequest, Result
 from ..server.models.bundle import find_bundle

@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 
 from .. import __version__
-from ..addon.client import JobClient, Launch, WorkerLaunch
 from ..addon.folders import log_folder, models_folder
-from ..addon.reports import FAILED, WorkerStatus
 from ..addon.wire.errors import Cancelled, from_code
 from ..addon.wire.handshake import WorkerSettings
 from ..addon.wire.messages import (
@@ -26,6 +24,8 @@ from ..addon.wire.messages import (
     Request,
     Result,
 )
+from ..addon.worker.client import JobClient, Launch, WorkerLaunch
+from ..addon.worker.reports import FAILED, WorkerStatus
 from .progress import ProgressLine
 
 LAUNCHER = Path(__file__).resolve().parent.parent / "server" / "launch.py"

@@ -17,8 +17,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from ..addon.frames import ShotFrames, model_size
-from ..addon.motion import MotionFrames, plan_motion
+from ..addon.shots.frames import ShotFrames, model_size
+from ..addon.shots.motion import MotionFrames, plan_motion
 from ..addon.timeline import sample_times
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput

@@ -11,12 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..addon import options as shared
-from ..addon import picture_files, storyboard
 from ..addon.folders import models_folder
-from ..addon.hit_file import rational
-from ..addon.picture_story import asked, story
-from ..addon.storyboard import Part
-from ..addon.takes import check_place
+from ..addon.hits.file import rational
+from ..addon.pictures import files as picture_files
+from ..addon.pictures import storyboard
+from ..addon.pictures.story import asked, story
+from ..addon.pictures.storyboard import Part
+from ..addon.sounds.take_files import check_place
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import QUALITIES, PictureRequest, PictureResult

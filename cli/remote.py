@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import __version__
-from ..addon.clean_environment import clean_environment
 from ..addon.folders import log_folder, models_folder
 from ..addon.wire.auth import new_key
 from ..addon.wire.errors import BadInput, WorkerFailedToStart
 from ..addon.wire.exits import WorkerExit, sentence_for
 from ..addon.wire.handshake import WorkerAddress, WorkerSettings, parse
 from ..addon.wire.liveness import RestartBreaker
+from ..addon.worker.clean_environment import clean_environment
 from ..server.curve import require_keys
 from .jobs import LAUNCHER
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import zmq.auth
 
 from .. import __version__
-from ..addon.client import JobClient
-from ..addon.remote_worker import WORKER
-from ..addon.reports import FAILED, WorkerStatus
 from ..addon.wire.errors import BadInput, WorkerFailedToStart
+from ..addon.worker.client import JobClient
+from ..addon.worker.remote import WORKER
+from ..addon.worker.reports import FAILED, WorkerStatus
 from ..server.curve import CLIENTS
 from . import remote
 from .jobs import worker_launch

@@ -72,8 +72,10 @@ def _outside(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 def _inside(blend: str, starter: bool) -> dict[str, Any]:
     """The batch itself, with a stop-watch around each tick that draws and each result's own time."""
     import psutil
-    from footfall.addon.host import background, batch_command, pump
-    from footfall.addon.reports import Delivered
+    from footfall.addon.host import pump
+    from footfall.addon.host.commands import background
+    from footfall.addon.host.commands import batch as batch_command
+    from footfall.addon.worker.reports import Delivered
 
     me = psutil.Process()
     spent = {"drawing": 0.0, "turn": 0.0}

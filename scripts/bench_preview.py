@@ -55,7 +55,8 @@ def measure(nudges: int) -> dict[str, Any]:
     """Seconds of each nudge, and of each draft that was given up."""
     import bpy
     import footfall
-    from footfall.addon.host import live, speaker
+    from footfall.addon.host import live
+    from footfall.addon.host.sounds import speaker
 
     os.environ.setdefault("FOOTFALL_WORKER_PYTHON", sys.executable)
     speaker.play = lambda *_: None  # type: ignore[assignment]

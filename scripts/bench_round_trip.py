@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 import psutil
-from footfall.addon.client import JobClient, WorkerLaunch
 from footfall.addon.wire.handshake import WorkerSettings
 from footfall.addon.wire.messages import Accepted, Failed, FoleyRequest, Result
+from footfall.addon.worker.client import JobClient, WorkerLaunch
 
 WORKER = Path(__file__).resolve().parent.parent / "tests" / "fakes" / "fake_worker.py"
 PER_SECOND = 4

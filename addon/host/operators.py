@@ -9,7 +9,8 @@ import bpy
 from bpy.props import StringProperty
 
 from ..wire.errors import FootfallError
-from . import live, shots, texts
+from . import live, texts
+from .panel import ready as shots
 from .settings import current
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class FOOTFALL_OT_place(_JobOperator):
     bl_label = "Place"
 
     def act(self, context: bpy.types.Context, session: Session) -> None:
-        from . import orders, placing_jobs
+        from . import orders
+        from .sounds import jobs as placing_jobs
 
         sentence = placing_jobs.place_here(session, self.job_id, orders.panel_scene(context))
         self.report({"INFO"}, texts.clean(sentence, 500))
@@ -156,7 +158,7 @@ class FOOTFALL_OT_copy_details(_JobOperator):
     bl_label = "Copy Details"
 
     def act(self, context: bpy.types.Context, session: Session) -> None:
-        from . import details
+        from .worker import details
 
         context.window_manager.clipboard = details.of_job(session, self.job_id)
         self.report({"INFO"}, "The details are on the clipboard.")

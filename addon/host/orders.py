@@ -18,8 +18,9 @@ from ..timeline import FrameRange, Rate
 from ..wire.errors import BadInput
 from ..wire.limits import DURATION_S, PROMPT, TAKE_SECONDS
 from ..wire.texts import scrub
-from . import bundles, sequencer, texts
+from . import sequencer, texts
 from .properties import FOOTFALL_PG_settings
+from .worker import bundles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ def to_search(scene: bpy.types.Scene, file_id: str) -> Order:
 
 
 def _shows_footage(scene: bpy.types.Scene, source: str, span: FrameRange) -> bool:
-    from . import capture
+    from .capture import capture
 
     if source != "auto":
         return source == "sequencer"
@@ -197,8 +198,8 @@ def wants_hits(settings: Mapping[str, Any]) -> bool:
 
 def _listed(scene: bpy.types.Scene, span: FrameRange, rate: Rate, least: float) -> Any:
     """The events that the scene's list lets sound; None if there is no hit of ``span`` in it at all."""
-    from .. import hit_list
-    from . import hit_list as store
+    from ..hits import listed as hit_list
+    from .hits import store
 
     hits = hit_list.inside(store.read(scene), span)
     return hit_list.heard(hits, span, rate, least) if hits else None

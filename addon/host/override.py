@@ -2,7 +2,7 @@
 """Calling an operator in another context than the user's.
 
 Every operator that needs ``temp_override`` is called inside ``alone``, with our own thread at a standstill;
-see ``addon/standstill.py`` for why.
+see ``addon/worker/standstill.py`` for why.
 """
 
 from __future__ import annotations

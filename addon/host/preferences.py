@@ -11,8 +11,9 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .. import folders
-from . import setup_worker, texts
+from . import texts
 from .settings import PACKAGE, current
+from .worker import setup as setup_worker
 
 DEVICES = (
     ("auto", "Automatic", "The fastest device of this computer"),

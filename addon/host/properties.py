@@ -14,7 +14,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ..wire import limits
-from . import bundles
+from .worker import bundles
 
 QUALITIES = (
     ("draft", "Draft", "Quickest: to hear whether the idea works"),

@@ -3,7 +3,7 @@
 
 Each tick draws at most one picture, takes in what the client has reported for at most BUDGET_S, and gives
 at most
-one finished job its strips. Timers do not run in background; there, background.py calls ``step`` in a loop.
+one finished job its strips. Timers do not run in background; there, commands/ calls ``step`` in a loop.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ import bpy
 
 from ..jobs import DONE
 from ..wire.errors import FootfallError
-from . import capturing, handlers, hit_finding, live, placing_jobs, setup_worker
+from . import handlers, live
+from .capture import jobs as capturing
+from .hits import finding as hit_finding
 from .session import Session, makes_pictures
+from .sounds import jobs as placing_jobs
+from .worker import setup as setup_worker
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +102,7 @@ def step(session: Session) -> float:
 def _picture(session: Session) -> bool:
     if not any(map(makes_pictures, session.table.active())):
         return False
-    from . import picture_jobs
+    from .pictures import jobs as picture_jobs
 
     before = session.did
     changed = picture_jobs.step(session)
@@ -110,7 +114,7 @@ def _picture(session: Session) -> bool:
 def _turn_batch(session: Session) -> bool:
     if session.batch is None:
         return False
-    from . import shot_batch
+    from .shots import batch as shot_batch
 
     before, session.did = session.did, "batch"
     changed = shot_batch.step(session)

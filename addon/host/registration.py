@@ -12,32 +12,27 @@ from types import ModuleType
 
 import bpy
 
-from . import (
-    commands,
-    hears_panel,
-    hit_list,
-    hit_operators,
-    hit_overlay,
-    hit_rows,
-    live,
-    live_row,
-    operators,
-    panels,
-    picture_operators,
-    picture_panel,
-    preferences,
-    preset_menu,
-    properties,
-    shot_operators,
-    shot_panel,
-    shot_pictures,
-    shot_properties,
-    take_asks,
-    take_keys,
-    take_operators,
-    take_panel,
-    worker_operators,
-)
+from . import live, operators, preferences, properties
+from .commands import run as commands
+from .hits import operators as hit_operators
+from .hits import overlay as hit_overlay
+from .hits import rows as hit_rows
+from .hits import store as hit_list
+from .panel import preset_menu
+from .panel import tab as panels
+from .pictures import operators as picture_operators
+from .pictures import panel as picture_panel
+from .shots import operators as shot_operators
+from .shots import panel as shot_panel
+from .shots import pictures as shot_pictures
+from .shots import properties as shot_properties
+from .sounds import live_row
+from .takes import asks as take_asks
+from .takes import hears_panel
+from .takes import keys as take_keys
+from .takes import operators as take_operators
+from .takes import panel as take_panel
+from .worker import operators as worker_operators
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import bpy
 
-from ..placement import LAST_FRAME, Channel, PlannedMeta, PlannedStrip, Seat, lane, seats
-from ..provenance import KEY, Story, read
+from ..sounds.placement import LAST_FRAME, Channel, PlannedMeta, PlannedStrip, Seat, lane, seats
+from ..takes.provenance import KEY, Story, read
 from ..timeline import Rate
 from ..wire.errors import BadInput, SaveError
 

@@ -22,22 +22,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import folders
 from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Fact, Job, JobTable
-from ..reports import FAILED, OFF, Delivered, Report, WorkerStatus
 from ..wire.errors import FootfallError, WorkerNotInstalled
-from . import bundles, settings, setup_worker, texts
+from ..worker.reports import FAILED, OFF, Delivered, Report, WorkerStatus
+from . import settings, texts
+from .worker import bundles
+from .worker import setup as setup_worker
 
 if TYPE_CHECKING:
-    from ..client import JobClient
-    from ..remote_worker import RemoteLaunch
-    from ..worker_process import WorkerLaunch
+    from ..worker.client import JobClient
+    from ..worker.process import WorkerLaunch
+    from ..worker.remote import RemoteLaunch
     from .orders import Order
-    from .picture_orders import PictureOrder
+    from .pictures.orders import PictureOrder
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = ROOT / "server" / "launch.py"
-SOUND = "sound"  # source of an order for pictures of a sound, see picture_orders.py
+SOUND = "sound"  # source of an order for pictures of a sound, see pictures/orders.py
 KEPT_REQUESTS = 4  # pictures of failed jobs that are kept for another try
 
 
@@ -59,7 +61,7 @@ class Follower(Protocol):
 @dataclass(slots=True)
 class Work:
     """What one job needs beside its entry in the table. ``order``: orders.Order, or of pictures a
-    picture_orders.PictureOrder; ``notes``: what the user should know when it is done; ``watch``: who else
+    pictures.orders.PictureOrder; ``notes``: what the user should know when it is done; ``watch``: who else
     wants to know.
     """
 
@@ -96,8 +98,8 @@ class Session:
         self.table = JobTable()
         self.works: dict[str, Work] = {}
         self.status = WorkerStatus()
-        self.capture: Any = None  # the running capture, see capturing.py
-        self.batch: Any = None  # shot_batch.Running, the last one
+        self.capture: Any = None  # the running capture, see capture/jobs.py
+        self.batch: Any = None  # shots.batch.Running, the last one
         self.placing: Any = None  # placing.Placing of the job whose strips are being added
         self.preview: Any = None  # live_preview.Preview while it is switched on
         self.status_text: str | None = None  # what the status bar says on our behalf
@@ -130,7 +132,7 @@ class Session:
             self._client.close(timeout_s=0.2)
             self._client = None
         if self._client is None:
-            from ..client import JobClient
+            from ..worker.client import JobClient
 
             self._launch = launch
             self._client = JobClient(launch, deliver=self._deliver, version=_version())
@@ -303,7 +305,7 @@ class Session:
 
         A draft of the live preview stays in memory.
         """
-        from .. import save
+        from ..sounds import save
 
         wanted = self._deliveries.get(job_id)
         if wanted is None:
@@ -359,7 +361,7 @@ class Session:
 
     def _end_preview(self) -> None:
         if self.preview is not None:
-            from . import live_preview
+            from .sounds import live_preview
 
             live_preview.close(self)
 
@@ -383,9 +385,9 @@ def makes_pictures(job: Job) -> bool:
 
 
 def _sound_writer(work: Work, request: Any) -> Callable[[Any, Any], Any]:
-    from .. import delivery
-    from ..placement import Shot
-    from ..provenance import asked
+    from ..sounds import delivery
+    from ..sounds.placement import Shot
+    from ..takes.provenance import asked
 
     order = work.order
     facts: dict[str, Any] = {
@@ -409,7 +411,7 @@ def _sound_writer(work: Work, request: Any) -> Callable[[Any, Any], Any]:
 
 
 def _picture_writer(order: Any, request: Any) -> Callable[[Any, Any], Any]:
-    from . import picture_jobs
+    from .pictures import jobs as picture_jobs
 
     return picture_jobs.writer(order, request)
 
@@ -422,10 +424,10 @@ def make_launch(
     Raises WorkerNotInstalled when there is no environment to start it from, and BadInput when a worker on
     another computer is wanted and its address or keys are wrong.
     """
-    from ..worker_process import WorkerLaunch
+    from ..worker.process import WorkerLaunch
 
     if now.remote:
-        from ..remote_worker import remote_launch
+        from ..worker.remote import remote_launch
 
         return remote_launch(now.remote_address, now.remote_keys, folders.log_folder())
     python = setup_worker.interpreter(now)

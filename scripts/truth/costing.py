@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 import bpy
-from footfall.addon.host import tracks
+from footfall.addon.host.tracks import reading as tracks
 from footfall.addon.timeline import FrameRange, Rate
 
 from .lines import own_stdout

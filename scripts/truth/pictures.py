@@ -22,10 +22,10 @@ from .lines import own_stdout, scene_arguments
 from .make import make
 from .model import KINDS, Truth
 
-WIDTH, HEIGHT = 206, 144  # what addon/motion.py makes of the scenes' shape
+WIDTH, HEIGHT = 320, 224  # what addon/shots/motion.py makes of the scenes' shape
 _CYCLES = {
     "device": "CPU",
-    "samples": 4,
+    "samples": 2,
     "use_adaptive_sampling": False,
     "max_bounces": 2,
     "use_denoising": True,

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from footfall.addon.host import tracks
+from footfall.addon.host.tracks import reading as tracks
 from footfall.addon.timeline import FrameRange, Rate
 
 from .lines import own_stdout, scene_arguments

@@ -20,10 +20,11 @@ from typing import Any
 import bpy
 import numpy as np
 from footfall.addon import options as words
-from footfall.addon import takes
-from footfall.addon.host import live, mixdown, orders, pump, registration, sequencer
-from footfall.addon.reports import Delivered
+from footfall.addon.host import live, orders, pump, registration, sequencer
+from footfall.addon.host.sounds import mixdown
+from footfall.addon.sounds import take_files as takes
 from footfall.addon.wire.messages import FoleyRequest, Result
+from footfall.addon.worker.reports import Delivered
 
 from .lines import own_stdout, scene_arguments
 from .long import make_long

@@ -11,7 +11,7 @@ from dataclasses import replace
 import bpy
 import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
-from footfall.addon.host import demo_parts as parts
+from footfall.addon.host.demo import parts
 from mathutils import Matrix, Vector
 from mathutils.bvhtree import BVHTree
 

@@ -155,8 +155,9 @@ def sound() -> Callable[..., Any]:
 @pytest.fixture
 def store(tmp_path: Path) -> Callable[..., Any]:
     """Writes clips as a job would: ``store(clips, rate, start_frame=1, job_id=JOB)`` -> Stored."""
-    from footfall.addon import delivery, provenance, save
-    from footfall.addon.placement import Shot
+    from footfall.addon.sounds import delivery, save
+    from footfall.addon.sounds.placement import Shot
+    from footfall.addon.takes import provenance
     from footfall.addon.wire.messages import Result
     from footfall.tests.fakes.stories import MODEL
 

@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 from footfall.addon.host import sequencer
-from footfall.tests.blender.coded_scene import BITS
+from footfall.tests.blender.tracks.coded_scene import BITS
 
 WIDTH, HEIGHT = 160, 90
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import bpy
 import pytest
-from footfall.addon.host import capture, demo_shot, events
-from footfall.addon.host.capture_state import action_curves
-from footfall.addon.host.demo_shot import BALL, BLOCK, CAN, FPS, HITS, MARBLE, STEEL, TOP
+from footfall.addon.host.capture import capture
+from footfall.addon.host.capture.state import action_curves
+from footfall.addon.host.demo import shot as demo_shot
+from footfall.addon.host.demo.shot import BALL, BLOCK, CAN, FPS, HITS, MARBLE, STEEL, TOP
+from footfall.addon.host.hits import events
 from footfall.addon.timeline import FrameRange, Rate
 from footfall.tests.blender.traces import changes, snapshot
 

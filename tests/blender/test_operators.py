@@ -10,7 +10,8 @@ from typing import Any
 import bpy
 import footfall
 import pytest
-from footfall.addon.host import live, shots
+from footfall.addon.host import live
+from footfall.addon.host.panel import ready as shots
 from footfall.tests.blender.host_tools import fake_python, movie_of_colours, our_strips, states, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
@@ -122,7 +123,7 @@ def test_a_failed_job_can_be_tried_again_without_drawing_again() -> None:
 def test_details_can_be_copied() -> None:
     session = generate("fail")
     job = finish(session)
-    from footfall.addon.host import details
+    from footfall.addon.host.worker import details
 
     text = details.of_job(session, job.job_id)
     assert "Footfall" in text

@@ -13,8 +13,12 @@ import bpy
 import footfall
 import numpy as np
 import pytest
-from footfall.addon import picture_story, wav
-from footfall.addon.host import bundles, live, picture_operators, sequencer, shots
+from footfall.addon.host import live, sequencer
+from footfall.addon.host.panel import ready as shots
+from footfall.addon.host.pictures import operators as picture_operators
+from footfall.addon.host.worker import bundles
+from footfall.addon.pictures import story as picture_story
+from footfall.addon.sounds import wav
 from footfall.addon.wire.messages import BundleInfo
 from footfall.tests.blender.host_tools import fake_python, movie_of_colours, states, turn
 
@@ -221,7 +225,7 @@ def test_a_sound_in_a_meta_of_ours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rate_hz", "channels"), [(8_000, 1), (44_100, 2), (192_000, 2)])
 def test_any_rate(tmp_path: Path, rate_hz: int, channels: int) -> None:
-    from footfall.addon.host.picture_sound import Part, Reading
+    from footfall.addon.host.pictures.sound import Part, Reading
 
     path = write_sound(tmp_path / "door.wav", 6.0, rate_hz, channels)
     part = Part(path=path, name="Door", start_s=Fraction(1), length_s=Fraction(7))
@@ -269,8 +273,8 @@ def test_another_model_paints_where_the_scene_s_cannot(tmp_path: Path) -> None:
 
 
 def test_menus_name_what_the_code_knows() -> None:
-    from footfall.addon import picture_delivery
-    from footfall.addon.host import picture_orders
+    from footfall.addon.host.pictures import orders as picture_orders
+    from footfall.addon.pictures import delivery as picture_delivery
 
     each = [item[0] for item in picture_operators.EACH]
     assert each == [picture_orders.WHOLE, picture_orders.WINDOWS, picture_orders.CUTS]

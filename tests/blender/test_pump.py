@@ -13,7 +13,10 @@ from typing import Any
 import bpy
 import footfall
 import pytest
-from footfall.addon.host import bundles, handlers, live, placing_jobs, pump, shots
+from footfall.addon.host import handlers, live, pump
+from footfall.addon.host.panel import ready as shots
+from footfall.addon.host.sounds import jobs as placing_jobs
+from footfall.addon.host.worker import bundles
 from footfall.tests.blender.host_tools import ROOT, fake_python, movie_of_colours, our_strips, states, turn
 
 pytestmark = pytest.mark.usefixtures("audio")

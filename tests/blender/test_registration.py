@@ -103,7 +103,7 @@ def test_enabling_is_quick_and_loads_nothing_heavy(tmp_path: Path) -> None:
         "began = time.thread_time()\n"
         "footfall.register()\n"
         "took = time.thread_time() - began\n"
-        "heavy = [n for n in ('numpy', 'zmq', 'footfall.addon.client') if n in sys.modules]\n"
+        "heavy = [n for n in ('numpy', 'zmq', 'footfall.addon.worker.client') if n in sys.modules]\n"
         "sys.stderr.write(json.dumps([took, heavy]))\n"
         "sys.stderr.flush()\n"
         "import os; os._exit(0)\n"
@@ -138,7 +138,7 @@ def test_menus_offer_what_the_wire_knows(items: Any, choices: tuple[str, ...]) -
 
 def test_menus_offer_what_the_command_line_knows() -> None:
     options = importlib.import_module("footfall.addon.options")
-    capture = importlib.import_module("footfall.addon.host.capture")
+    capture = importlib.import_module("footfall.addon.host.capture.capture")
     assert tuple(item[0] for item in properties.SOURCES) == options.SOURCES
     assert (*capture.ROUTES, "words") == options.SOURCES  # which needs no picture to be taken
     assert tuple(item[0] for item in properties.RANGES) == options.RANGES

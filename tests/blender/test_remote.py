@@ -7,7 +7,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from footfall.addon.host import session, settings, setup_worker
+from footfall.addon.host import session, settings
+from footfall.addon.host.worker import setup as setup_worker
 from footfall.addon.wire.errors import BadInput
 
 KEY = 'metadata\ncurve\n    public-key = "{0}"\n'

@@ -14,8 +14,8 @@ import bpy
 import numpy as np
 import pytest
 from footfall.addon.host import orders, sequencer
-from footfall.addon.placement import PlannedStrip, Seat
-from footfall.addon.provenance import KEY
+from footfall.addon.sounds.placement import PlannedStrip, Seat
+from footfall.addon.takes.provenance import KEY
 from footfall.addon.timeline import FrameRange, Rate
 from footfall.addon.wire.errors import BadInput, SaveError
 

@@ -13,19 +13,15 @@ import bpy
 import footfall
 import numpy as np
 import pytest
-from footfall.addon import otio_text, wav
-from footfall.addon.host import (
-    commands,
-    live,
-    orders,
-    sequencer,
-    shot_batch,
-    shot_find,
-    shot_properties,
-    shot_rows,
-    sound_export,
-)
-from footfall.addon.journal import Journal
+from footfall.addon.batch.journal import Journal
+from footfall.addon.host import live, orders, sequencer
+from footfall.addon.host.commands import run as commands
+from footfall.addon.host.shots import batch as shot_batch
+from footfall.addon.host.shots import find as shot_find
+from footfall.addon.host.shots import properties as shot_properties
+from footfall.addon.host.shots import rows as shot_rows
+from footfall.addon.host.sounds import export as sound_export
+from footfall.addon.sounds import otio_text, wav
 from footfall.addon.timeline import FrameRange
 from footfall.addon.wire.errors import BadInput, SaveError
 from footfall.tests.blender.host_tools import fake_python, our_strips, turn
@@ -308,7 +304,7 @@ class TestBatch:
         assert words == {"sh0": "", "sh new": "", "sh1": "snow", "sh2": ""}
 
     def test_every_state_has_an_icon(self) -> None:
-        from footfall.addon import batch
+        from footfall.addon.batch import running as batch
 
         states = {value for name, value in vars(batch).items() if name.isupper() and isinstance(value, str)}
         assert states - set(batch.CHOICES) <= set(shot_rows.ICONS)

@@ -11,8 +11,13 @@ from typing import Any
 import bpy
 import footfall
 import pytest
-from footfall.addon import options, provenance, words_only
-from footfall.addon.host import bundles, commands, live, orders, panel_settings, properties, shots
+from footfall.addon import options, words_only
+from footfall.addon.host import live, orders, properties
+from footfall.addon.host.commands import run as commands
+from footfall.addon.host.panel import ready as shots
+from footfall.addon.host.panel import settings as panel_settings
+from footfall.addon.host.worker import bundles
+from footfall.addon.takes import provenance
 from footfall.addon.wire.messages import CONDITIONS, BundleInfo
 from footfall.tests.blender.host_tools import fake_python, our_strips, turn
 

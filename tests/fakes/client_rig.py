@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from footfall.addon.client import JobClient, WorkerLaunch
-from footfall.addon.reports import Delivered, WorkerStatus
 from footfall.addon.wire.handshake import WorkerSettings
 from footfall.addon.wire.messages import Accepted, CancelReply, Failed, Made, Progress, Request, Result
+from footfall.addon.worker.client import JobClient, WorkerLaunch
+from footfall.addon.worker.reports import Delivered, WorkerStatus
 from footfall.tests.fakes.peer import FAKE_WORKER, new_job, request
 
 DEADLINE_S = 30.0  # generous: reached only when something is broken

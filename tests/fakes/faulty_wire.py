@@ -15,9 +15,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from footfall.addon.conductor import Conductor
-from footfall.addon.reports import EventQueue, Report
-from footfall.addon.supervisor import Patience
 from footfall.addon.wire import auth, codec
 from footfall.addon.wire.errors import Forged
 from footfall.addon.wire.handshake import WorkerAddress, WorkerSettings
@@ -31,6 +28,9 @@ from footfall.addon.wire.messages import (
     Progress,
     Result,
 )
+from footfall.addon.worker.conductor import Conductor
+from footfall.addon.worker.reports import EventQueue, Report
+from footfall.addon.worker.supervisor import Patience
 from footfall.server.engine import Description
 from footfall.server.session import Session
 from footfall.tests.fakes.stories import MODEL
@@ -331,7 +331,7 @@ class Rig:
 
     def ends(self, job_id: str) -> list[Any]:
         """How a job ended; more than one entry would be a mistake."""
-        from footfall.addon.reports import Delivered
+        from footfall.addon.worker.reports import Delivered
 
         return self.of((Result, Delivered, Failed), job_id)
 

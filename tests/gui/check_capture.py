@@ -36,11 +36,12 @@ def find_footfall() -> None:
 
 find_footfall()
 
-from footfall.addon.host import capture  # noqa: E402
-from footfall.addon.host.capture import CaptureOptions  # noqa: E402
+from footfall.addon.host.capture import capture  # noqa: E402
+from footfall.addon.host.capture.capture import CaptureOptions  # noqa: E402
 from footfall.addon.wire.errors import BadInput  # noqa: E402
-from footfall.tests.blender import coded_scene, media  # noqa: E402
+from footfall.tests.blender import media  # noqa: E402
 from footfall.tests.blender.traces import changes, snapshot, values  # noqa: E402
+from footfall.tests.blender.tracks import coded_scene  # noqa: E402
 
 report: dict[str, Any] = {"checks": {}, "ms": {}}
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import psutil
 import pytest
-from footfall.addon.client import JobClient
-from footfall.addon.reports import Delivered, WorkerStatus
 from footfall.addon.wire.exits import WorkerExit
 from footfall.addon.wire.messages import Failed, PictureResult, Progress, Result
+from footfall.addon.worker.client import JobClient
+from footfall.addon.worker.reports import Delivered, WorkerStatus
 from footfall.tests.fakes.client_rig import ClientRig, make_launch, sound
 from footfall.tests.fakes.peer import gone, new_job, picture_request, request, wait_until
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from footfall.addon import farm, message_file
-from footfall.addon.farm import Farm, FarmShot
+from footfall.addon.batch import farm, message_file
+from footfall.addon.batch.farm import Farm, FarmShot
 from footfall.addon.wire.messages import Event, FoleyRequest, Submit
 
 ROOT = Path(__file__).resolve().parents[2]

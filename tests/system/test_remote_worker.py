@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import zmq
-from footfall.addon.client import JobClient
-from footfall.addon.remote_worker import remote_launch
-from footfall.addon.reports import FAILED, WorkerStatus
 from footfall.addon.wire.exits import WorkerExit
 from footfall.addon.wire.handshake import WorkerAddress, parse
 from footfall.addon.wire.messages import Failed, Progress, Result
+from footfall.addon.worker.client import JobClient
+from footfall.addon.worker.remote import remote_launch
+from footfall.addon.worker.reports import FAILED, WorkerStatus
 from footfall.cli.worker import make_keys
 from footfall.tests.fakes.peer import WorkerProcess, new_job, read_line, request, wait_until
 
@@ -160,7 +160,7 @@ def test_who_has_no_keys_at_all_gets_nothing(address: str) -> None:
 
 
 def test_a_worker_that_is_not_there(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from footfall.addon import remote_worker
+    from footfall.addon.worker import remote as remote_worker
 
     monkeypatch.setattr(remote_worker, "READY_S", 0.2)
     client = visit("127.0.0.1:9", keys / "site", tmp_path)

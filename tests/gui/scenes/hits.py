@@ -41,9 +41,9 @@ def scenario(play: driver.Play) -> driver.Scenario:
     scene.frame_set(scene.frame_start + 60)
     shot.save(play.folder / "hits.blend")
     bpy.ops.ed.undo_push(message="Start")
-    play.module("addon.host.hit_panel").CLOSED = False
+    play.module("addon.host.hits.panel").CLOSED = False
     yield from driver.show_tab("VIEW_3D")
-    finding = play.module("addon.host.hit_finding")
+    finding = play.module("addon.host.hits.finding")
     play.press("footfall.hits_find")
     yield lambda: finding.running() is not None and finding.running().progress > 0.1
     play.press("footfall.hits_stop")
@@ -84,8 +84,8 @@ def scenario(play: driver.Play) -> driver.Scenario:
 def many(play: driver.Play) -> driver.Scenario:
     """As many hits as a list can hold: what a redraw costs."""
     scene = bpy.context.scene
-    plain, store = play.module("addon.hit_list"), play.module("addon.host.hit_list")
-    overlay = play.module("addon.host.hit_overlay")
+    plain, store = play.module("addon.hits.listed"), play.module("addon.host.hits.store")
+    overlay = play.module("addon.host.hits.overlay")
     first, last = scene.frame_start, scene.frame_end
     step = (last - first) * store.FRAME // MANY
     kinds = [kind for kinds in plain.FAMILIES.values() for kind in kinds]

@@ -23,12 +23,12 @@ def scenario(play: driver.Play) -> driver.Scenario:
     shot.arrange(0.6)
     takes.heighten()
     path = play.folder / "track.wav"
-    write_track(play.module("addon.wav"), path)
+    write_track(play.module("addon.sounds.wav"), path)
     strip = add(path)
     shot.save(play.folder / "board.blend")
     open_panel(play)
     play.module("addon.host.live").get().warm_up()
-    yield lambda: bool(play.module("addon.host.picture_operators").painters())
+    yield lambda: bool(play.module("addon.host.pictures.operators").painters())
     yield from driver.show_tab("SEQUENCE_EDITOR")
     demo.show_all_strips()
     chosen = scene.footfall_pictures
@@ -79,7 +79,7 @@ def made() -> list[Any]:
 
 def open_panel(play: driver.Play) -> None:
     """The panel begins closed."""
-    kind = play.module("addon.host.picture_panel").FOOTFALL_PT_picture
+    kind = play.module("addon.host.pictures.panel").FOOTFALL_PT_picture
     bpy.utils.unregister_class(kind)
     kind.bl_options = set()
     bpy.utils.register_class(kind)

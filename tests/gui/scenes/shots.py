@@ -47,7 +47,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
 
 def only_shots(play: driver.Play) -> None:
     """The panel of shots open, and no other above it."""
-    panels, shots = play.module("addon.host.panels"), play.module("addon.host.shot_panel")
+    panels, shots = play.module("addon.host.panel.tab"), play.module("addon.host.shots.panel")
     bpy.utils.unregister_class(panels.FOOTFALL_PT_view3d)
     bpy.utils.unregister_class(shots.FOOTFALL_PT_view3d_shots)
     shots.FOOTFALL_PT_view3d_shots.bl_options = set()

@@ -44,7 +44,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
         play.press(f"footfall.take_{button}", area="SEQUENCE_EDITOR")
         yield lambda: all(state == "placed" for state in play.states())
     play.press("footfall.take_delete", area="SEQUENCE_EDITOR")
-    takes = play.module("addon.host.take_strips").place(bed)
+    takes = play.module("addon.host.takes.strips").place(bed)
     play.note(place=list(takes))
     for words, weight in (("a click", 0.5), ("noise", -1.0)):
         play.press("footfall.take_pull", area="SEQUENCE_EDITOR", words=words, weight=weight)
@@ -52,8 +52,8 @@ def scenario(play: driver.Play) -> driver.Scenario:
         bpy.ops.footfall.take_nudge("EXEC_DEFAULT", prompt="wet steel")
     yield lambda: all(state == "placed" for state in play.states())
     play.press("footfall.update_changed", area="SEQUENCE_EDITOR")
-    yield lambda: play.module("addon.host.update_changed").looking(play.sessions()) == 0
-    play.note(updated=play.module("addon.host.update_changed").tally.sentence, ticks=play.ticks())
+    yield lambda: play.module("addon.host.takes.update_changed").looking(play.sessions()) == 0
+    play.note(updated=play.module("addon.host.takes.update_changed").tally.sentence, ticks=play.ticks())
     yield from play.photograph("takes_more")
     play.press("footfall.settings_copy", area="SEQUENCE_EDITOR")
     keys = bpy.context.window_manager.keyconfigs.addon.keymaps["Sequencer"].keymap_items
@@ -72,8 +72,8 @@ def heighten() -> None:
 
 def open_panels(play: driver.Play) -> None:
     """Panels that begin closed, open."""
-    for module, name in (("hears_panel", "FOOTFALL_PT_hears"), ("take_panel", "FOOTFALL_PT_take_history")):
-        kind = getattr(play.module(f"addon.host.{module}"), name)
+    for module, name in (("hears_panel", "FOOTFALL_PT_hears"), ("panel", "FOOTFALL_PT_take_history")):
+        kind = getattr(play.module(f"addon.host.takes.{module}"), name)
         bpy.utils.unregister_class(kind)
         kind.bl_options = set()
         bpy.utils.register_class(kind)

@@ -19,7 +19,7 @@ TIMES = 20
 
 def loaded() -> list[str]:
     """Which of the heavy modules are there."""
-    return [name for name in ("zmq", "numpy", f"{driver.PACKAGE}.addon.client") if name in sys.modules]
+    return [name for name in ("zmq", "numpy", f"{driver.PACKAGE}.addon.worker.client") if name in sys.modules]
 
 
 def leftovers() -> dict[str, object]:

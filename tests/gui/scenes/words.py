@@ -20,7 +20,7 @@ def scenario(play: driver.Play) -> driver.Scenario:
     play.note(can=bpy.ops.footfall.generate.poll())
     scene.footfall.prompt = "thunder far away"
     bpy.ops.ed.undo_push(message="Words")
-    play.module("addon.host.shots").forget()
+    play.module("addon.host.panel.ready").forget()
     yield from play.photograph("words")
     play.press("footfall.generate")
     yield lambda: play.states() == ["placed"]

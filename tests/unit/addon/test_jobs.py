@@ -30,9 +30,9 @@ from footfall.addon.jobs import (
     RetryBudget,
     TimeLeft,
 )
-from footfall.addon.reports import Delivered, EventQueue, WorkerStatus
 from footfall.addon.wire.errors import Malformed, SaveError
 from footfall.addon.wire.messages import Accepted, CancelReply, Failed, Progress
+from footfall.addon.worker.reports import Delivered, EventQueue, WorkerStatus
 from footfall.tests.fakes.faulty_wire import answer, request
 from hypothesis import given
 from hypothesis import strategies as st

@@ -12,8 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from footfall.addon import wav
 from footfall.addon.options import Parser
+from footfall.addon.sounds import wav
 from footfall.addon.wire.errors import BadInput, WrongUsage
 from footfall.addon.wire.messages import PictureRequest, PictureResult
 from footfall.cli import picture, sound_files

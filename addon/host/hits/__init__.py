@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hits in the interface: marked, keyed or found, listed, edited and drawn."""

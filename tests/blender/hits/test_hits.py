@@ -1,0 +1,541 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of hits in the scene: exact, saved, undone, edited by its buttons; heard as it is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+import footfall
+import pytest
+from footfall.addon.hits import file as hit_file
+from footfall.addon.hits import listed as hit_list
+from footfall.addon.hits.listed import FRAME, Found, Hit
+from footfall.addon.host import live, orders, pump
+from footfall.addon.host.demo import shot as demo_shot
+from footfall.addon.host.hits import events, store
+from footfall.addon.host.hits import finding as hit_finding
+from footfall.addon.host.hits import overlay as hit_overlay
+from footfall.addon.host.hits import panel as hit_panel
+from footfall.addon.host.hits import rows as hit_rows
+from footfall.addon.wire import limits
+from footfall.tests.blender import host_tools
+from footfall.tests.blender.panel import test_panel
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def enabled() -> Iterator[None]:
+    footfall.register()
+    yield
+    footfall.unregister()
+
+
+def scene() -> Any:
+    return bpy.context.scene
+
+
+def found(frame: float, kind: str = "hit", words: str = "ball", strength: float = 0.5, **more: Any) -> Hit:
+    what = Found(at=round(frame * FRAME), kind=kind, words=words, strength=strength)
+    values = {name: getattr(what, name) for name in hit_list.EDITABLE}
+    return Hit(**{**values, "origin": "scene", "found": what, **more})
+
+
+EVERYTHING = (
+    found(1, pan=-0.5, distance_m=3.0, place=(0.25, 0.5, 0.125)),
+    found(-7.25, "step", "linker Fuß 🦶", on=False),
+    Hit(at=1_048_573 * FRAME + 999_999, words="x" * limits.WORDS, strength=0.25, origin="artist"),
+    found(2.000001, origin="marker", kind="Ä" * limits.NAME),
+    Hit(at=0, kind="whoosh", origin="pixels"),
+)
+
+
+def entries() -> Any:
+    return scene().footfall_hits.entries
+
+
+def times() -> list[int]:
+    return sorted(hit.at for hit in store.read(scene()))
+
+
+# Data -------------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_kept_exactly() -> None:
+    store.write(scene(), EVERYTHING)
+    assert tuple(store.read(scene())) == EVERYTHING
+    store.write_one(entries()[0], EVERYTHING[2])
+    assert store.read_one(entries()[0]) == EVERYTHING[2]
+
+
+def test_it_survives_saving_and_opening(tmp_path: Path) -> None:
+    store.write(scene(), EVERYTHING)
+    scene().footfall_hits.active = 2
+    scene().footfall.least_strength = 0.25
+    path = tmp_path / "a b “c”.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    assert len(entries()) == 0
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    assert tuple(store.read(scene())) == EVERYTHING
+    assert scene().footfall_hits.active == 2
+    assert store.picture(scene()).sounding(scene().footfall.least_strength).tolist() == [1, 0, 1, 1, 1]
+
+
+def test_each_edit_is_one_undo_step() -> None:
+    store.write(scene(), EVERYTHING[:2])
+    bpy.ops.ed.undo_push(message="Two")
+    entries()[0].on = False
+    bpy.ops.ed.undo_push(message="Off")
+    bpy.ops.footfall.hit_add("EXEC_DEFAULT", True)
+    assert len(entries()) == 3
+    bpy.ops.ed.undo()
+    assert [entry.on for entry in entries()] == [False, False]
+    bpy.ops.ed.undo()
+    assert [entry.on for entry in entries()] == [True, False]
+    assert store.picture(scene()).on.tolist() == [True, False]
+    bpy.ops.ed.redo()
+    assert store.picture(scene()).on.tolist() == [False, False]
+
+
+def test_the_picture_follows_every_change() -> None:
+    store.write(scene(), [found(5), found(3)])
+    before = store.picture(scene())
+    assert before.order.tolist() == [1, 0]
+    assert store.picture(scene()) is before
+    entries()[0].frame = 1
+    assert store.picture(scene()).times.tolist() == [1.0, 3.0]
+    entries()[0].subframe = 0.25
+    assert store.picture(scene()).times.tolist() == [1.25, 3.0]
+    entries()[1].strength = 0.125
+    assert store.picture(scene()).strengths.tolist() == [0.5, 0.125]
+    entries()[1].kind = "step"
+    assert store.picture(scene()).families == ("hit", "step")
+    other = bpy.data.scenes.new("Other")
+    assert len(store.picture(other).times) == 0
+    assert len(store.picture(scene()).times) == 2
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 0.999999, 1.0, 0.123456])
+def test_parts_of_a_frame_are_set_as_shown(value: float) -> None:
+    store.write(scene(), [found(5)])
+    entries()[0].subframe = value
+    assert entries()[0].subframe == pytest.approx(min(value, 0.999999), abs=1e-6)
+    assert entries()[0].frame == 5
+
+
+def test_ten_thousand_are_read_and_written_in_a_moment(measured: Callable[[str], None]) -> None:
+    many = [found(1 + number / 100, words=f"thing {number % 50}") for number in range(limits.EVENTS)]
+    began = time.thread_time()
+    store.write(scene(), many)
+    wrote = time.thread_time()
+    store.picture(scene())
+    looked = time.thread_time()
+    assert store.read(scene()) == many
+    read = time.thread_time()
+    measured(
+        f"10,000 hits: written in {(wrote - began) * 1e3:.0f} ms, "
+        f"looked at in {(looked - wrote) * 1e3:.0f} ms, read in {(read - looked) * 1e3:.0f} ms"
+    )
+    assert read - began < 5.0
+    with pytest.raises(RuntimeError, match="at most"):
+        bpy.ops.footfall.hit_add()
+    assert FRAME == store.FRAME
+
+
+# Buttons ----------------------------------------------------------------------------------------------------
+
+
+def test_add_at_the_playhead_and_delete() -> None:
+    scene().frame_set(12, subframe=0.25)
+    bpy.ops.footfall.hit_add(kind="step", words="left")
+    added = store.read(scene())[0]
+    assert (added.at, added.kind, added.words, added.origin) == (int(12.25 * FRAME), "step", "left", "artist")
+    assert store.active(scene()) == entries()[0]
+    bpy.ops.footfall.hit_delete()
+    assert len(entries()) == 0
+    with pytest.raises(RuntimeError):
+        bpy.ops.footfall.hit_delete()
+
+
+def test_deleting_selects_the_next_one() -> None:
+    store.write(scene(), [found(30), found(10), found(20)])
+    scene().footfall_hits.active = 1
+    bpy.ops.footfall.hit_delete()
+    assert store.active(scene()).frame == 20
+    bpy.ops.footfall.hit_delete()
+    assert store.active(scene()).frame == 30
+    bpy.ops.footfall.hit_delete()
+    assert store.active(scene()) is None
+
+
+def test_switching() -> None:
+    store.write(scene(), [found(1), found(2, on=False), found(3)])
+    bpy.ops.footfall.hit_toggle(which="active")
+    assert [entry.on for entry in entries()] == [False, False, True]
+    bpy.ops.footfall.hit_toggle(which="invert")
+    assert [entry.on for entry in entries()] == [True, True, False]
+    bpy.ops.footfall.hit_toggle(which="off")
+    assert not any(entry.on for entry in entries())
+    bpy.ops.footfall.hit_toggle(which="on")
+    assert store.picture(scene()).on.all()
+
+
+def test_moving_by_parts_of_a_frame_and_back() -> None:
+    store.write(scene(), [found(10)])
+    for _ in range(3):
+        bpy.ops.footfall.hit_move(frames=0.1)
+    assert times() == [10_300_000]
+    bpy.ops.footfall.hit_move(frames=-1)
+    assert times() == [9_300_000]
+    bpy.ops.footfall.hit_move(frames=-10)
+    assert (entries()[0].frame, entries()[0].millionths) == (-1, 300_000)
+    scene().frame_set(40)
+    bpy.ops.footfall.hit_move(to_playhead=True)
+    assert times() == [40 * FRAME]
+    assert store.read(scene())[0].edits == {"at"}
+    bpy.ops.footfall.hit_reset()
+    assert store.read(scene()) == [found(10)]
+
+
+def test_jumping_from_hit_to_hit() -> None:
+    store.write(scene(), [found(30.5), found(10), found(20)])
+    scene().frame_set(1)
+    seen = []
+    for _ in range(3):
+        bpy.ops.footfall.hit_jump(to="next")
+        seen.append((scene().frame_current, store.active(scene()).frame))
+    assert seen == [(10, 10), (20, 20), (30, 30)]
+    assert bpy.ops.footfall.hit_jump(to="next") == {"CANCELLED"}
+    bpy.ops.footfall.hit_jump(to="previous")
+    assert scene().frame_current == 20
+    scene().footfall_hits.active = 1
+    bpy.ops.footfall.hit_jump(to="active")
+    assert scene().frame_current == 10
+
+
+def test_a_file_and_back(tmp_path: Path) -> None:
+    path = tmp_path / "hits.json"
+    scene().frame_start, scene().frame_end = 5, 100
+    store.write(scene(), [found(10.25), found(20, on=False), found(30, strength=0.125), found(400)])
+    scene().footfall.least_strength = 0.25
+    bpy.ops.footfall.hits_export(filepath=str(path))
+    written = hit_file.read_events(path)
+    assert [float(event.time_s * 24) for event in written] == [5.25]
+    bpy.ops.footfall.hits_clear()
+    bpy.ops.footfall.hits_import(filepath=str(path))
+    bpy.ops.footfall.hits_import(filepath=str(path))
+    assert [(hit.at, hit.origin) for hit in store.read(scene())] == [(10_250_000, "artist")]
+    path.write_text("{")
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        bpy.ops.footfall.hits_import(filepath=str(path))
+
+
+# Finding ----------------------------------------------------------------------------------------------------
+
+
+def search() -> None:
+    """Press the button and turn the pump until it is done."""
+    assert bpy.ops.footfall.hits_find() == {"FINISHED"}
+    deadline = time.monotonic() + PATIENCE_S
+    while hit_finding.running() is not None:
+        assert time.monotonic() < deadline
+        pump.tick()
+
+
+def demo() -> Any:
+    """The demo shot as the scene in use."""
+    made = demo_shot.build()
+    bpy.context.window.scene = made
+    made.footfall.events = "scene"
+    bpy.ops.ed.undo_push(message="Demo")
+    return made
+
+
+def test_markers_become_hits_at_once() -> None:
+    scene().timeline_markers.new("hit 0.5 glass", frame=12)
+    scene().timeline_markers.new("camera move", frame=13)
+    search()
+    (hit,) = store.read(scene())
+    assert (hit.at, hit.words, hit.strength, hit.origin) == (12 * FRAME, "glass", 0.5, "marker")
+    assert "1 hit found" in hit_finding.told(scene())[0]
+
+
+def test_a_search_reads_the_scene_and_keeps_what_was_edited() -> None:
+    shot = demo()
+    shot.frame_set(shot.frame_start + 7)
+    search()
+    first = store.read(shot)
+    assert len(first) > 10
+    assert {hit.origin for hit in first} == {"scene", "marker"}
+    assert shot.frame_current == shot.frame_start + 7
+    group = shot.footfall_hits
+    group.entries[1].on = False
+    group.entries[2].words = "mine"
+    group.entries[3].frame += 3
+    bpy.ops.footfall.hit_add()
+    edited = store.read(shot)
+    search()
+    assert sorted(map(repr, store.read(shot))) == sorted(map(repr, edited))
+
+
+def test_a_search_is_one_undo_step() -> None:
+    shot = demo()
+    search()
+    many = len(shot.footfall_hits.entries)
+    bpy.ops.ed.undo()
+    assert len(scene().footfall_hits.entries) == 0
+    bpy.ops.ed.redo()
+    assert len(scene().footfall_hits.entries) == many
+
+
+def test_a_search_can_be_stopped_and_another_file_ends_it(tmp_path: Path) -> None:
+    shot = demo()
+    shot.frame_set(shot.frame_start + 7)
+    bpy.ops.footfall.hits_find()
+    pump.tick()
+    assert hit_finding.drawing()
+    with pytest.raises(RuntimeError):
+        bpy.ops.footfall.hits_find()  # one at a time
+    bpy.ops.footfall.hits_stop()
+    assert hit_finding.running() is None
+    assert shot.frame_current == shot.frame_start + 7
+    bpy.ops.footfall.hits_find()
+    pump.tick()
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    pump.tick()
+    assert hit_finding.running() is None
+    assert len(entries()) == 0
+
+
+def test_a_scene_that_is_deleted_ends_the_search_in_words() -> None:
+    shot = demo()
+    bpy.ops.footfall.hits_find()
+    pump.tick()
+    uid = shot.session_uid
+    bpy.data.scenes.remove(shot)
+    for _ in range(3):
+        pump.tick()
+    assert hit_finding.running() is None
+    words, failed = hit_finding.told(SimpleNamespace(session_uid=uid))
+    assert "gone" in words
+    assert failed
+
+
+def test_the_worker_looks_at_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a job that makes no sound and leaves nothing behind but hits."""
+    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(host_tools.fake_python(tmp_path)))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    host_tools.movie_of_colours(scene())
+    scene().timeline_markers.new("hit tin", frame=12)
+    scene().footfall.events = "scene"  # the sequencer shows footage, which has no motion of its own
+    scene().footfall.source = "sequencer"
+    bpy.ops.ed.undo_push(message="Start")
+    assert bpy.ops.footfall.hits_find() == {"FINISHED"}
+    session = live.session()
+    (work,) = session.works.values()
+    requests = []
+    host_tools.turn(session, lambda: requests.append(work.request) or hit_finding.running() is None)
+    request = next(request for request in requests if request is not None)
+    assert request.only_looks
+    assert len(request.motion) == 24
+    assert [(hit.words, hit.origin) for hit in store.read(scene())] == [("tin", "marker")]
+    assert len(session.table) == 0
+    assert host_tools.our_strips(scene()) == []
+    bpy.ops.ed.undo()
+    assert len(entries()) == 0
+
+
+def test_a_worker_that_fails_ends_the_search_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("FOOTFALL_WORKER_PYTHON", raising=False)
+    scene().footfall.events = "pixels"
+    with pytest.raises(RuntimeError, match="not set up"):
+        bpy.ops.footfall.hits_find()
+    assert hit_finding.running() is None
+
+
+def test_nothing_is_searched_where_only_the_list_counts() -> None:
+    scene().footfall.events = "list"
+    with pytest.raises(RuntimeError, match="your own list"):
+        bpy.ops.footfall.hits_find()
+
+
+def test_disabling_ends_a_search() -> None:
+    demo()
+    bpy.ops.footfall.hits_find()
+    pump.tick()
+    footfall.unregister()
+    assert hit_finding.running() is None
+    footfall.register()
+
+
+# What Generate makes of it ----------------------------------------------------------------------------------
+
+
+def order(hits: str = "", **settings: Any) -> orders.Order:
+    span = orders.frame_range(scene(), "scene")
+    wanted = {"layers": ("bed", "spots"), **settings}
+    return orders.make(scene(), "file", span, source="auto", per_second=4, settings=wanted, hits=hits)
+
+
+def test_what_is_shown_is_what_is_heard() -> None:
+    scene().timeline_markers.new("hit glass", frame=12)
+    store.write(scene(), [found(30), found(10.5), found(20, on=False), found(40, strength=0.125), found(999)])
+    scene().footfall.least_strength = 0.25
+    heard = order().settings["events"]
+    assert [float(event.time_s * 24) for event in heard] == [9.5, 29.0]
+    assert hit_panel.count(scene(), scene().footfall) == (2, 4)
+    assert order().settings["least_strength"] == 0.25
+
+
+def test_without_a_hit_in_the_shot_they_are_looked_for() -> None:
+    store.write(scene(), [found(999)])
+    assert "events" not in order().settings
+    assert order().hits == scene().footfall.events == "scene"
+    scene().footfall.events = "list"
+    assert order().settings["events"] == ()
+
+
+def test_what_the_command_line_says_wins() -> None:
+    store.write(scene(), [found(10)])
+    assert "events" not in order("scene").settings
+    assert order("scene").hits == "scene"
+    assert len(order("list").settings["events"]) == 1
+    assert order(events=("mine",)).settings["events"] == ("mine",)
+
+
+def test_a_bed_alone_needs_no_hits_unless_it_follows_them() -> None:
+    store.write(scene(), [found(10)])
+    assert "events" not in order(layers=("bed",)).settings
+    assert len(order(layers=("bed",), in_sync=True).settings["events"]) == 1
+
+
+def test_the_panels_choices_are_in_the_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(host_tools.fake_python(tmp_path)))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    host_tools.movie_of_colours(scene())
+    chosen = scene().footfall
+    chosen.duck_db, chosen.spots_as, chosen.in_sync, chosen.hard_cuts, chosen.loop = (
+        6.0,
+        "mixed",
+        True,
+        True,
+        True,
+    )
+    store.write(scene(), [found(10, words="tin")])
+    bpy.ops.footfall.generate()
+    session = live.session()
+    (work,) = session.works.values()
+    requests = []
+    host_tools.turn(
+        session, lambda: bool(requests.append(work.request) or work.request or requests[-1:] != [None])
+    )
+    request = next(request for request in requests if request is not None)
+    assert (request.duck_db, request.spots_as, request.in_sync, request.hard_cuts, request.loop) == (
+        6.0,
+        "mixed",
+        True,
+        True,
+        True,
+    )
+    assert [event.words for event in request.events] == ["tin"]
+
+
+# What is drawn ----------------------------------------------------------------------------------------------
+
+
+def test_rows_are_in_order_of_time_and_filtered() -> None:
+    group = scene().footfall_hits
+    store.write(scene(), [found(30, words="can"), found(10, words="ball"), found(20, "step", on=False)])
+    assert hit_rows.arrange(group, "", False, False, shown=1) == ([1, 1, 1], [2, 0, 1])
+    assert hit_rows.arrange(group, "", False, True, shown=1)[0] == [1, 1, 0]
+    assert hit_rows.arrange(group, "ball", False, False, shown=1)[0] == [0, 1, 1]
+    assert hit_rows.arrange(group, "ball", True, True, shown=1)[0] == [1, 0, 0]
+    assert hit_rows.arrange(group, "step", False, False, shown=1)[0] == [0, 0, 1]
+
+
+def drawn() -> str:
+    """The panel's part about hits, and the rows of the list."""
+    layout = test_panel.Layout()
+    hit_panel.draw(layout, test_panel.context(), scene().footfall)  # type: ignore[arg-type]
+    for entry in entries():
+        hit_rows.draw_row(layout, entry)  # type: ignore[arg-type]
+    return layout.text
+
+
+def test_the_panel_says_what_will_sound() -> None:
+    assert "Generate looks for hits in the scene's" in drawn()
+    store.write(scene(), EVERYTHING)
+    scene().footfall.least_strength = 0.75
+    text = drawn()
+    assert "0 of 2 hits will sound." in text
+    assert "[As It Was Found]" in text
+    assert "<words>" in text
+    scene().footfall.spots = False
+    assert "Switch on Spots" in drawn()
+    scene().footfall.range = "preview"  # there is none
+    assert "1 of 5" in drawn()
+
+
+def test_a_running_search_shows_how_far_it_is() -> None:
+    demo()
+    bpy.ops.footfall.hits_find()
+    pump.tick()
+    assert "Finding hits" in drawn()
+    bpy.ops.footfall.hits_stop()
+    assert "Finding hits" not in drawn()
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"), [(12, "12"), (12.5, "12.5"), (12.04, "12"), (12.96, "13"), (-3.75, "-4.2")]
+)
+def test_places_as_they_are_read(frame: float, words: str) -> None:
+    """A place before frame 0 counts on from its frame, as the fields below the list do."""
+    store.write(scene(), [found(frame)])
+    assert hit_rows.place(entries()[0]) == words
+
+
+def test_icons_and_colours_are_known_for_every_kind() -> None:
+    icons = bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys()
+    for family in hit_list.FAMILIES:
+        assert hit_rows.ICONS[family] in icons
+        assert family in hit_overlay.COLORS
+    assert all(hit_list.family(kind) != "other" for kind in events.KINDS)
+
+
+def test_ticks_are_few_however_many_hits_there_are() -> None:
+    many = [found(1 + number / 100, strength=hit_list.single(number % 7 / 7)) for number in range(10_000)]
+    store.write(scene(), many)
+    picture = store.picture(scene())
+    boxes, colors = hit_overlay.ticks(picture, 0.5, 17, (0.0, 101.0), (800, 100))
+    assert len(boxes) == len(colors) <= 3 * 810
+    boxes, _ = hit_overlay.ticks(picture, 0.0, 17, (50.0, 50.1), (800, 100))
+    assert 2 * 9 <= len(boxes) <= 2 * 12
+    assert len(hit_overlay.ticks(picture, 0.0, 0, (5_000.0, 5_100.0), (800, 100))[0]) == 0
+
+
+def test_ticks_say_what_they_stand_for() -> None:
+    store.write(scene(), [found(10, strength=1.0), found(20, "step", strength=0.0), found(30, on=False)])
+    boxes, colors = hit_overlay.ticks(store.picture(scene()), 0.0, 0, (0.0, 100.0), (1000, 200))
+    edge_step, step, edge_off, off, hollow, bright, hit = range(7)  # the selected one comes last
+    assert colors[step].tolist() == pytest.approx(hit_overlay.COLORS["step"])
+    assert colors[hit].tolist() == pytest.approx(hit_overlay.COLORS["hit"])
+    assert colors[bright].tolist() == pytest.approx(hit_overlay.BRIGHT)
+    assert colors[edge_step].tolist() == colors[edge_off].tolist() == pytest.approx(hit_overlay.DARK)
+    assert colors[hollow].tolist() == pytest.approx(hit_overlay.DARK)
+    assert boxes[hit].tolist() == [98.0, 156.0, 102.0, 176.0]
+    heights = boxes[:, 3] - boxes[:, 1]
+    assert heights[hit] == 4 * heights[step]
+    assert boxes[off, 0] < boxes[hollow, 0] < boxes[hollow, 2] < boxes[off, 2]
+
+
+def test_nothing_is_drawn_in_background() -> None:
+    assert hit_overlay._handles == []
