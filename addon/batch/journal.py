@@ -20,7 +20,6 @@ import os
 import secrets
 import socket
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,12 +27,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..wire.errors import SaveError
+from .processes import alive, born
 
 NAME = "journal.db"
 SCHEMA = 1
 LEASE_S = 300.0  # longer than one picture takes to render
 RENEW_S = 20.0
-_MAY_ASK, _NO_SUCH, _RUNNING = 0x1000, 87, 259  # Windows' own numbers
 _PACED = 50  # shots that tell how long the next ones will take
 BUSY_S = 5.0  # how long another Blender may hold the file for one entry
 
@@ -355,49 +354,6 @@ def _sentence(error: Exception, path: Path) -> str:
         f"The journal {path} cannot be reached; see to the disk or the share that it lies on, "
         "then start once more. What is made is kept."
     )
-
-
-def born(pid: int) -> str:
-    """A text that tells a process from a later one with the same id, also across a restart of the computer;
-    empty where the system does not tell.
-    """
-    if sys.platform != "linux":
-        return ""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        ticks = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-    return f"{boot}/{ticks}"
-
-
-def alive(pid: int, birth: str) -> bool:
-    """Whether a process of this computer may still run. In doubt it does: then its lease has to run out."""
-    if sys.platform == "win32":  # os.kill would end it there
-        return _runs_on_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return not birth or born(pid) == birth
-
-
-def _runs_on_windows(pid: int) -> bool:
-    if sys.platform != "win32":
-        return True
-    import ctypes
-
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    kernel.OpenProcess.restype = ctypes.c_void_p
-    handle = kernel.OpenProcess(_MAY_ASK, False, pid)
-    if not handle:
-        return ctypes.get_last_error() != _NO_SUCH
-    code = ctypes.c_ulong(_RUNNING)
-    kernel.GetExitCodeProcess(ctypes.c_void_p(handle), ctypes.byref(code))
-    kernel.CloseHandle(ctypes.c_void_p(handle))
-    return code.value == _RUNNING
 
 
 def file_key(blend: str, folder: Path) -> str:

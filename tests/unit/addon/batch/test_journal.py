@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from footfall.addon.batch.journal import LEASE_S, Claim, Journal, Made, Taken, alive, born, file_key
+from footfall.addon.batch.journal import LEASE_S, Claim, Journal, Made, Taken, file_key
+from footfall.addon.batch.processes import alive, born
 from footfall.addon.wire.errors import SaveError
 
 FILE, SHOT = "../shot.blend", "markers/Scene/sh010"
