@@ -21,7 +21,7 @@ from ..addon.wire.exits import WorkerExit, sentence_for
 from ..addon.wire.handshake import WorkerAddress, WorkerSettings, parse
 from ..addon.wire.liveness import RestartBreaker
 from ..addon.worker.clean_environment import clean_environment
-from ..server.curve import require_keys
+from ..server.worker.curve import require_keys
 from .jobs import LAUNCHER
 
 TURN_S = 0.5

@@ -19,7 +19,7 @@ from ..addon.wire.errors import BadInput, WorkerFailedToStart
 from ..addon.worker.client import JobClient
 from ..addon.worker.remote import WORKER
 from ..addon.worker.reports import FAILED, WorkerStatus
-from ..server.curve import CLIENTS
+from ..server.worker.curve import CLIENTS
 from . import remote
 from .jobs import worker_launch
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from footfall.addon.wire.handshake import WorkerSettings
 from footfall.addon.wire.messages import QUALITIES, FoleyRequest
+from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.models.bundle import STARTER_ROOT
-from footfall.server.pipeline import FoleyPipeline
 
 PICTURES, SECONDS = 8, 10
 

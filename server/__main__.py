@@ -27,14 +27,14 @@ from ..addon.wire.errors import BadInput, FootfallError, Malformed
 from ..addon.wire.exits import WorkerExit
 from ..addon.wire.handshake import WorkerAddress, WorkerSettings, parse
 from ..addon.wire.messages import PROTOCOL_MAJOR, PROTOCOL_MINOR
-from . import lifeline, logs
 from .control import Pipeline
-from .curve import public_key, require_keys
-from .engine import Engine
-from .mailbox import Mailbox
-from .session import Session
-from .threads import name_current
-from .transport import ANY_PORT, Transport, require_loopback
+from .worker import lifeline, logs
+from .worker.curve import public_key, require_keys
+from .worker.engine import Engine
+from .worker.mailbox import Mailbox
+from .worker.session import Session
+from .worker.threads import name_current
+from .worker.transport import ANY_PORT, Transport, require_loopback
 
 MakePipeline = Callable[[WorkerSettings], Pipeline]
 
@@ -132,7 +132,7 @@ def _settings(line: bytes) -> WorkerSettings:
 
 
 def _real_pipeline(settings: WorkerSettings) -> Pipeline:
-    from .pipeline import FoleyPipeline  # here, on the engine's thread: torch takes seconds to load
+    from .making.pipeline import FoleyPipeline  # here, on the engine's thread: torch takes seconds to load
 
     pipeline: Pipeline = FoleyPipeline(settings)
     return pipeline

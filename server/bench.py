@@ -25,13 +25,13 @@ from torch import Tensor
 
 from ..addon.wire.handshake import WorkerSettings
 from ..addon.wire.messages import FoleyRequest
-from . import rendering
 from .bench_reference import reference_pipeline
+from .making import rendering
+from .making.pipeline import FoleyPipeline
+from .making.rendering import Batch
 from .models import device as devices
 from .models.bundle import Bundle, find_bundle
 from .models.loaded import Models, load_models
-from .pipeline import FoleyPipeline
-from .rendering import Batch
 from .sampling import windows
 from .sampling.guidance import ALWAYS, Interval
 from .sampling.noise import noise

@@ -53,21 +53,7 @@ NOT_ON_THE_WIRE = {  # the protocol knows no clocks, threads or sockets
     *("signal", "socket", "ssl", "subprocess", "threading", "time"),
 }
 # The parts of the worker that answer while a model works, and so must live without it.
-PLAIN = {
-    *(
-        "__main__",
-        "control",
-        "curve",
-        "engine",
-        "launch",
-        "lifeline",
-        "log_keeper",
-        "logs",
-        "mailbox",
-        "outbox",
-    ),
-    *("outcome", "progress", "session", "threads", "transport"),
-}
+PLAIN = {"__main__", "control", "launch", "worker"}
 
 BANNED_MODULES = {"_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 BANNED_CALLS = {
@@ -101,8 +87,8 @@ ROOTS = {
     "addon/host/pump.py:tick",
     "cli/__main__.py:main",
     "server/__main__.py:main",
-    "server/engine.py:Engine._main",
-    "server/engine.py:Engine._run",
+    "server/worker/engine.py:Engine._main",
+    "server/worker/engine.py:Engine._run",
 }
 
 
@@ -183,7 +169,7 @@ def within_server(module: tuple[str, ...], target: tuple[str, ...]) -> bool:
     if here[0] == "train":
         return to in {"models", "sampling", "sound", "control"}
     if here[0] in PLAIN:
-        return to in PLAIN or (here[0], to) == ("__main__", "pipeline")
+        return to in PLAIN or (here[0], to) == ("__main__", "making")
     return to not in PLAIN or to == "control"
 
 
@@ -448,34 +434,34 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (import_walls, "addon/worker/client.py", "def f():\n    from ...server import engine"),
     (import_walls, "addon/host/pump.py", "from ...server import control"),
     (import_walls, "addon/host/pump.py", "from ...cli import demo"),
-    (import_walls, "server/engine.py", "from ..addon import client"),
-    (import_walls, "server/engine.py", "from ..addon.host import pump"),
-    (import_walls, "server/engine.py", "from ..cli import demo"),
-    (import_walls, "server/engine.py", "from .pipeline import FoleyPipeline"),
-    (import_walls, "server/engine.py", "from . import models"),
-    (import_walls, "server/transport.py", "from .sampling import solvers"),
-    (import_walls, "server/pipeline.py", "from .engine import Engine"),
-    (import_walls, "server/models/clip.py", "from ..pipeline import FoleyPipeline"),
+    (import_walls, "server/worker/engine.py", "from ...addon import client"),
+    (import_walls, "server/worker/engine.py", "from ...addon.host import pump"),
+    (import_walls, "server/worker/engine.py", "from ...cli import demo"),
+    (import_walls, "server/worker/engine.py", "from ..making.pipeline import FoleyPipeline"),
+    (import_walls, "server/worker/engine.py", "from .. import models"),
+    (import_walls, "server/worker/transport.py", "from ..sampling import solvers"),
+    (import_walls, "server/making/pipeline.py", "from ..worker.engine import Engine"),
+    (import_walls, "server/models/clip.py", "from ..making.pipeline import FoleyPipeline"),
     (import_walls, "server/models/clip.py", "from .. import sound"),
     (import_walls, "server/sampling/solvers.py", "from ..models import clip"),
     (import_walls, "server/sampling/solvers.py", "from ..control import JobControl"),
     (import_walls, "server/sound/layers.py", "from ..sampling import windows"),
-    (import_walls, "server/pipeline.py", "from .train import loops"),
+    (import_walls, "server/making/pipeline.py", "from ..train import loops"),
     (import_walls, "cli/demo.py", "from ..addon.host import pump"),
     (import_walls, "__init__.py", "from . import server"),
-    (imports_of_ours_are_relative, "server/engine.py", "import footfall.addon.wire"),
-    (imports_of_ours_are_relative, "server/engine.py", "from footfall import addon"),
+    (imports_of_ours_are_relative, "server/worker/engine.py", "import footfall.addon.wire"),
+    (imports_of_ours_are_relative, "server/worker/engine.py", "from footfall import addon"),
     (imports_of_ours_are_relative, "addon/worker/client.py", "from addon.wire import codec"),
     (imports_of_ours_are_relative, "addon/worker/client.py", "import bl_ext.user_default.footfall"),
     (third_parties, "addon/worker/client.py", "import bpy"),
     (third_parties, "addon/worker/client.py", "def f():\n    from bpy.app import timers"),
     (third_parties, "addon/__init__.py", "import mathutils"),
-    (third_parties, "server/pipeline.py", "import bpy"),
+    (third_parties, "server/making/pipeline.py", "import bpy"),
     (third_parties, "cli/demo.py", "import bpy"),
     (third_parties, "cli/demo.py", "import torch.nn as nn"),
     (third_parties, "addon/host/pump.py", "from torch import nn"),
     (third_parties, "addon/shots/frames.py", "import transformers"),
-    (third_parties, "server/engine.py", "import torch"),
+    (third_parties, "server/worker/engine.py", "import torch"),
     (third_parties, "server/__main__.py", "def f():\n    import diffusers"),
     (third_parties, "addon/wire/codec.py", "import zmq"),
     (third_parties, "addon/wire/codec.py", "import msgpack"),
@@ -490,17 +476,17 @@ PLANTED: list[tuple[Rule, str, str]] = [
         "try:\n    from zmq import Context\nexcept ImportError:\n    raise",
     ),
     (zmq_is_loaded_late, "addon/host/pump.py", "class A:\n    import zmq.auth"),
-    (banned_calls, "server/engine.py", "import pickle"),
-    (banned_calls, "server/engine.py", "def f():\n    from pickle import loads"),
-    (banned_calls, "server/engine.py", "import marshal as m"),
-    (banned_calls, "server/engine.py", "import shelve"),
-    (banned_calls, "server/engine.py", "socket.recv_pyobj()"),
-    (banned_calls, "server/engine.py", "self.sockets[0].send_pyobj(1)"),
-    (banned_calls, "server/engine.py", "eval('1')"),
-    (banned_calls, "server/engine.py", "run = exec"),
-    (banned_calls, "server/engine.py", "import builtins\nbuiltins.eval('1')"),
-    (banned_calls, "server/engine.py", "import numpy as np\nnp.load('x')"),
-    (banned_calls, "server/engine.py", "from numpy import load as read\nread('x')"),
+    (banned_calls, "server/worker/engine.py", "import pickle"),
+    (banned_calls, "server/worker/engine.py", "def f():\n    from pickle import loads"),
+    (banned_calls, "server/worker/engine.py", "import marshal as m"),
+    (banned_calls, "server/worker/engine.py", "import shelve"),
+    (banned_calls, "server/worker/engine.py", "socket.recv_pyobj()"),
+    (banned_calls, "server/worker/engine.py", "self.sockets[0].send_pyobj(1)"),
+    (banned_calls, "server/worker/engine.py", "eval('1')"),
+    (banned_calls, "server/worker/engine.py", "run = exec"),
+    (banned_calls, "server/worker/engine.py", "import builtins\nbuiltins.eval('1')"),
+    (banned_calls, "server/worker/engine.py", "import numpy as np\nnp.load('x')"),
+    (banned_calls, "server/worker/engine.py", "from numpy import load as read\nread('x')"),
     (banned_calls, "server/models/clip.py", "import torch\ntorch.load('x', weights_only=True)"),
     (banned_calls, "server/models/clip.py", "from torch import hub\nhub.load('x')"),
     (banned_calls, "server/models/clip.py", "import yaml\nyaml.load(f)"),
@@ -550,11 +536,11 @@ FINE: list[tuple[str, str]] = [
     ("addon/worker/client.py", "from ..wire import codec\nfrom ... import __version__"),
     ("addon/__init__.py", "def register():\n    from .host import registration"),
     ("addon/host/pump.py", "import bpy\nfrom mathutils import Vector\nfrom ..client import JobClient"),
-    ("server/transport.py", "import zmq\nfrom ..addon.wire import codec\nfrom .engine import Engine"),
-    ("server/__main__.py", "def f():\n    from .pipeline import FoleyPipeline"),
+    ("server/worker/transport.py", "import zmq\nfrom ...addon.wire import codec\nfrom .engine import Engine"),
+    ("server/__main__.py", "def f():\n    from .making.pipeline import FoleyPipeline"),
     (
-        "server/pipeline.py",
-        "import torch\nfrom .control import JobControl\nfrom .models import clip\nfrom . import sound",
+        "server/making/pipeline.py",
+        "import torch\nfrom ..control import JobControl\nfrom ..models import clip\nfrom .. import sound",
     ),
     ("server/models/clip.py", "import torch\nmodel.eval()\nnet.load(x)\nfrom .bundle import Bundle"),
     ("server/train/loops.py", "from ..models import clip\nfrom ..sound import layers"),

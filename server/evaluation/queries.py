@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..conditions import Conditions
+from ..making.conditions import Conditions
 from ..models.bundle import Bundle
 from ..models.loaded import Models
 from ..train.synth.shot import SECONDS

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from ...addon.wire.errors import BadInput
+from ..making.round_trip import RoundTrip
 from ..models import device as devices
 from ..models.bundle import STARTER, find_bundle
 from ..models.loaded import Models, load_models
-from ..round_trip import RoundTrip
 from ..sampling.noise import seed_of
 from ..train import mel
 from ..train.judge import Judge

@@ -23,13 +23,13 @@ import torch
 from ... import __version__
 from ...addon.wire.errors import BadInput, ModelError
 from ...addon.wire.messages import Event, FoleyRequest
-from .. import rendering
-from ..job import Job, chosen_quality
+from ..making import rendering
+from ..making.job import Job, chosen_quality
+from ..making.rendering import Batch
 from ..models.bundle import Bundle
 from ..models.device import memory_guard
 from ..models.loaded import Models
 from ..models.mapper import choose
-from ..rendering import Batch
 from ..sampling import solvers
 from ..sampling.noise import seed_of
 from ..train.mel import RATE_HZ

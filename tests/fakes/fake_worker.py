@@ -53,7 +53,7 @@ def main() -> None:
     launch.load_package(ROOT)
     worker = importlib.import_module("footfall.server.__main__")
     if "FOOTFALL_FAKE_LEFT_S" in os.environ:
-        importlib.import_module("footfall.server.transport").LEFT_S = float(
+        importlib.import_module("footfall.server.worker.transport").LEFT_S = float(
             os.environ["FOOTFALL_FAKE_LEFT_S"]
         )
     worker.leave(worker.main(make_pipeline, arguments=sys.argv[1:]))

@@ -31,8 +31,8 @@ from footfall.addon.wire.messages import (
 from footfall.addon.worker.conductor import Conductor
 from footfall.addon.worker.reports import EventQueue, Report
 from footfall.addon.worker.supervisor import Patience
-from footfall.server.engine import Description
-from footfall.server.session import Session
+from footfall.server.worker.engine import Description
+from footfall.server.worker.session import Session
 from footfall.tests.fakes.stories import MODEL
 
 TICK_S = 0.05

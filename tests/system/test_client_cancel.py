@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from footfall.addon.wire.messages import CancelReply, Failed, FoleyRequest, Progress, Result
-from footfall.server.progress import WEIGHTS
+from footfall.server.worker.progress import WEIGHTS
 from footfall.tests.fakes.client_rig import ClientRig, sound
 from footfall.tests.fakes.fake_pipeline import PLACES
 from footfall.tests.fakes.peer import new_job, request

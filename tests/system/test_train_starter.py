@@ -18,8 +18,8 @@ from footfall.addon.wire.handshake import WorkerSettings
 from footfall.addon.wire.messages import FoleyRequest
 from footfall.cli.__main__ import main
 from footfall.server.models.bundle import open_bundle
-from footfall.server.outcome import check_rendering
 from footfall.server.train.shards import read_shards
+from footfall.server.worker.outcome import check_rendering
 
 # The pictures come from the bpy module, in processes of its own.
 pytestmark = [
@@ -108,7 +108,7 @@ def test_the_whole_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def _makes_a_sound(work: Path, models: Path) -> None:
     """The worker's pipeline with the new bundle, from pictures of the world, by either mapper."""
-    from footfall.server.pipeline import FoleyPipeline
+    from footfall.server.making.pipeline import FoleyPipeline
 
     shutil.copytree(work / "starter", models / "starter")
     sample = next(sample for sample in read_shards(work / "world", "scene") if len(sample.frames))

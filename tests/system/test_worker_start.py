@@ -329,7 +329,7 @@ def test_nothing_planted_is_imported(tmp_path: Path, extension: Path) -> None:
         seen = json.loads((logs / "seen.json").read_text())
     assert not (tmp_path / "hijacked").exists()
     ours = {name: file for name, file in seen["modules"].items() if name.startswith("footfall")}
-    assert "footfall.server.engine" in ours
+    assert "footfall.server.worker.engine" in ours
     assert all(file is None or file.startswith(str(extension)) for file in ours.values())
     assert not {"bpy", "torch"} & set(seen["modules"])
     assert not [entry for entry in seen["path"] if entry.startswith(str(tmp_path))]

@@ -16,8 +16,8 @@ from footfall.addon.wire.handshake import WorkerSettings
 from footfall.addon.wire.messages import FoleyRequest
 
 if TYPE_CHECKING:
+    from footfall.server.making.pipeline import FoleyPipeline
     from footfall.server.models.loaded import Models
-    from footfall.server.pipeline import FoleyPipeline
 
 CAPTIONS = ("rain on a roof", "a knock on wood", "glass breaking", "wind in trees")
 
@@ -64,7 +64,7 @@ def models(models_folder: Path) -> Models:
 @pytest.fixture(scope="session")
 def make_pipeline(models_folder: Path, models: Models) -> Callable[[], FoleyPipeline]:
     """A pipeline that remembers nothing yet, with models that are there already."""
-    from footfall.server.pipeline import FoleyPipeline
+    from footfall.server.making.pipeline import FoleyPipeline
 
     return lambda: FoleyPipeline(settings_for(models_folder), load=lambda *_: models)
 

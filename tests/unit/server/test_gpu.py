@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.models import device as devices
-from footfall.server.pipeline import FoleyPipeline
 
 from .conftest import Recorder, settings_for, shot
 

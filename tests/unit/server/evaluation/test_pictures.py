@@ -17,13 +17,13 @@ from footfall.server.evaluation.picture_systems import Painting, Told, at_size, 
 from footfall.server.evaluation.pictures import CHANCE, REAL, Hands, PicturePlan, PictureReport, run
 from footfall.server.evaluation.shots import is_seen, select
 from footfall.server.evaluation.systems import System
+from footfall.server.making.round_trip import UNHEARD, RoundTrip
 from footfall.server.models import manifest
 from footfall.server.models.audio_depths import ClapEar
 from footfall.server.models.audiotoken import Embedder, embedder_config
 from footfall.server.models.bundle import EMBEDDER, open_bundle
 from footfall.server.models.loaded import Models
 from footfall.server.models.painter import load_painter
-from footfall.server.round_trip import UNHEARD, RoundTrip
 from footfall.server.train import features
 from footfall.server.train.audiotoken import write as write_embedder
 from footfall.server.train.shards import shard_name, write_frames, write_sounds

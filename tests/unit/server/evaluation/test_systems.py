@@ -13,8 +13,8 @@ import soundfile
 from footfall.addon.wire.errors import BadInput, Cancelled, ModelMissing
 from footfall.server.evaluation.shots import Item, select
 from footfall.server.evaluation.systems import System, folder_sounds, made, resolved, together
+from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.models.loaded import Models
-from footfall.server.pipeline import FoleyPipeline
 
 PICTURE = System(model="tiny", condition="picture", mapper="bridge", steps=1)
 TEXT = System(model="tiny", condition="text", steps=1)

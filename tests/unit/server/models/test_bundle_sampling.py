@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from footfall.addon.wire.errors import ModelRefused
 from footfall.addon.wire.messages import FoleyRequest
-from footfall.server.job import chosen_quality
+from footfall.server.making.job import chosen_quality
 from footfall.server.models import manifest
 from footfall.server.sampling.guidance import Interval
 from footfall.server.sampling.quality import QUALITIES, quality

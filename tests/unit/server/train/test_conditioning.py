@@ -16,15 +16,15 @@ import torch
 from footfall.addon.wire.errors import ModelMissing, ModelRefused
 from footfall.addon.wire.messages import FoleyRequest
 from footfall.cli.__main__ import main
+from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.models.bundle import open_bundle
-from footfall.server.outcome import check_rendering
-from footfall.server.pipeline import FoleyPipeline
 from footfall.server.train import audioldm, clipsonic, conditioning, features
 from footfall.server.train.audioldm import AudioLDMTask
 from footfall.server.train.shards import shard_name, write_frames, write_sounds
 from footfall.server.train.starter_layout import starter_layout
 from footfall.server.train.synth.shot import SAMPLES, Shot
 from footfall.server.train.synth.shots import make_shot
+from footfall.server.worker.outcome import check_rendering
 from PIL import Image
 from safetensors import safe_open
 from torch.nn.functional import normalize
