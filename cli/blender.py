@@ -7,6 +7,7 @@ bpy never runs in this process, because torch may live here.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -23,6 +24,9 @@ from ..addon.folders import ENV_PYTHON
 from ..addon.wire.errors import BadInput, Cancelled, FootfallError, WorkerDied, from_code
 
 OUR_CODES = (0, 2, 3, 4, 5, 130)
+GRACE_S = (
+    20.0  # for a Blender that is cancelled to put things in order; what a script starts may not hear of it
+)
 BOOTSTRAP = Path(__file__).resolve().parent.parent / "addon" / "host" / "commands" / "bootstrap.py"
 
 
@@ -101,16 +105,28 @@ def turn(command: Sequence[str], stdout: int | None = None, stderr: IO[str] | No
         try:
             out, _ = child.communicate()
         except KeyboardInterrupt:
-            if os.name == "posix":  # elsewhere the console has told it already
-                child.send_signal(signal.SIGINT)
-            out, _ = child.communicate()
+            _signal(child, signal.SIGINT)
+            out, _ = child.communicate(timeout=GRACE_S)
             if child.returncode not in OUR_CODES:
                 raise Cancelled from None
+    except subprocess.TimeoutExpired:
+        raise Cancelled from None
     finally:
         if child.poll() is None:
-            child.kill()
+            _signal(child, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
             child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
     return child.returncode, out or ""
+
+
+def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    """To all of ``child``'s group: a launcher's script does not pass it on to Blender."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+    elif number != signal.SIGINT:  # the console has told it already
+        child.kill()
 
 
 def check_exit(code: int) -> int:
