@@ -20,7 +20,7 @@ DEAF = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\npr
 
 
 def test_a_deaf_blender_behind_a_script_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell starts what runs in the background deaf to Ctrl-C, and a launcher's script passes nothing on."""
+    """A shell starts background jobs deaf to Ctrl-C, and a launcher's script passes nothing on."""
     monkeypatch.setattr(blender, "GRACE_S", 0.1)
     path = tmp_path / "pid"
     os.mkfifo(path)
