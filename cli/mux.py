@@ -18,6 +18,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from ..addon.wire.errors import SaveError
 
 AUDIO_BLOCK = 1024  # samples in one AAC frame
+LOSSY_CEILING_DB = (
+    -2.0
+)  # true peak: what comes out of AAC may be more than a decibel higher than what went in
 CRF = "18"  # near-transparent H.264
 # What players expect of a film: BT.709 with the studio's range of levels, not the full range of the pictures.
 _FILM_COLOUR = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
@@ -28,7 +31,7 @@ def mux_film(film: Path, sound: Path, out: Path) -> None:
     with _writing(out) as target, av.open(str(film)) as source:
         video_in = source.streams.video[0]
         video_out = target.add_stream_from_template(video_in)
-        samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+        samples, rate = _samples(sound)
         audio_out = _audio_stream(target, rate, samples.shape[1])
         for packet in source.demux(video_in):
             if packet.dts is not None:
@@ -40,7 +43,7 @@ def mux_film(film: Path, sound: Path, out: Path) -> None:
 def mux_pictures(pictures: list[Path], fps: Fraction, sound: Path, out: Path) -> None:
     """H.264 from picture files at ``fps``, with ``sound``. Raises SaveError."""
     with _writing(out) as target:
-        samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+        samples, rate = _samples(sound)
         video_out: av.VideoStream | None = None
         audio_out = _audio_stream(target, rate, samples.shape[1])
         for index, frame in enumerate(_decoded(pictures)):
@@ -81,6 +84,14 @@ class _writing:  # noqa: N801  (reads as a word where it is used)
         self._temporary.unlink(missing_ok=True)
         if isinstance(error, (av.FFmpegError, OSError)):
             raise SaveError(f"{self._out} could not be written; is the disk full?", str(error)) from error
+
+
+def _samples(sound: Path) -> tuple[np.ndarray, int]:
+    """(N, channels) float32 and their rate, as a whole turned down to where no player clips it."""
+    from ..server.sound.finishing import limit
+
+    samples, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+    return limit(samples, rate, LOSSY_CEILING_DB), rate
 
 
 def _audio_stream(target: av.container.OutputContainer, rate: int, channels: int) -> av.AudioStream:

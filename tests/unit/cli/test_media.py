@@ -127,6 +127,21 @@ def test_mux_keeps_the_picture_and_adds_the_sound(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*part*"))
 
 
+def test_what_is_heard_of_a_film_does_not_clip(tmp_path: Path) -> None:
+    """AAC may come out a decibel higher than what went in, so there must be more than that above it."""
+    at = np.arange(4_800)[:, None] / 48_000
+    strike = np.exp(-60.0 * at) * np.cos(2 * np.pi * at * np.linspace(150.0, 4_000.0, 12)).sum(
+        1, keepdims=True
+    )
+    sound = np.tile(np.concatenate((np.zeros((1_200, 1)), strike / np.abs(strike).max())), (16, 2))
+    soundfile.write(tmp_path / "sound.wav", sound, 48_000, "PCM_24")
+    write_film(tmp_path / "film.mkv", [Fraction(index, 25) for index in range(50)], [9] * 50)
+    mux_film(tmp_path / "film.mkv", tmp_path / "sound.wav", tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        heard = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+    assert 0.6 < np.abs(heard).max() < 0.89
+
+
 def test_pictures_become_a_film(tmp_path: Path) -> None:
     levels_in = [40 * (index % 6) for index in range(40)]
     paths = [tmp_path / f"{index:02}.png" for index in range(40)]
