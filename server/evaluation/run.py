@@ -17,7 +17,7 @@ from ..models.bundle import find_bundle
 from ..models.loaded import Models, load_models
 from ..train import mel
 from ..train.judge import Judge
-from . import queries, references, scores
+from . import queries, real_spread, references, scores, statistics
 from .bars import Bar, Comparison, bars, comparisons
 from .ears import Ears, Hearing
 from .intervals import Estimate, bootstrap
@@ -63,7 +63,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One condition. ``others``: real sounds that sets are compared with; gaps: between queries."""
+    """One condition. ``others``: real sounds that sets are compared with; spread_of: real sounds of a family
+    that make its spread, at the median; gaps: between queries.
+    """
 
     condition: str
     keys: tuple[str, ...]
@@ -71,6 +73,7 @@ class Section:
     others: int
     rows: tuple[Row, ...]
     examples: dict[str, tuple[Example, ...]]
+    spread_of: int = 0
     gaps: tuple[Gap, ...] = ()
 
     def row(self, name: str) -> Row:
@@ -128,6 +131,7 @@ class _Evaluation:
         self._bundles = _Bundles(plan, self.device, load)
         self.ears_name = plan.ears or (plan.systems[0].model if plan.systems else "")
         judge = Judge.load(plan.work / JUDGE)
+        self._known = self._describe(say)
         say("reading the shots", 0.0, None)
         selection = select(plan.work / "world", plan.most, self.warnings.append)
         self._meter = Meter(self._work(selection), say)
@@ -139,6 +143,13 @@ class _Evaluation:
             self._ears.listen([one.sound for one in selection.evaluated], listen),
             self._ears.listen([one.sound for one in selection.others], listen),
         )
+
+    def _describe(self, say: Say) -> statistics.Table:
+        def tick(done: int) -> None:
+            if done % 100 == 1:
+                say(f"describing the real families' sounds: {done}", 0.0, None)
+
+        return real_spread.described(self._plan.work, tick)
 
     def _work(self, selection: Selection) -> float:
         """A measure of the time that all of it takes."""
@@ -183,6 +194,7 @@ class _Evaluation:
             others=len(truth.others),
             rows=tuple(rows),
             examples=examples,
+            spread_of=round(float(np.median([len(truth.real[name]) for name in set(truth.families)]))),
             gaps=queries.gaps(asked, truth) if condition == "query" else (),
         )
 
@@ -194,9 +206,12 @@ class _Evaluation:
         if len(mine) < 2 or len(others) < 2:
             raise BadInput(f"Too few held-out shots for the condition {condition}; make a larger world.")
         items = [heard.selection.evaluated[n] for n in mine]
-        real = scores.by_family(heard.evaluated, heard.selection.evaluated)
-        for name, kin in scores.by_family(heard.others, heard.selection.others).items():
-            real.setdefault(name, []).extend(kin)
+        # never those that are evaluated: true sounds are to be held against others, as made ones are
+        kin = scores.by_family(heard.others, heard.selection.others)
+        real = {
+            name: [*self._known.get(name, ()), *kin.get(name, ())]
+            for name in {one.shot.family for one in items}
+        }
         hears = self._ears.models is not None
         return Truth(
             items=items,
@@ -213,7 +228,7 @@ class _Evaluation:
         yield self._row(references.REAL, "reference", truth.paired, everyone, truth)
         shuffled = truth.paired.take(references.wrong_partners(truth.families))
         row = self._row(references.SHUFFLED, "reference", shuffled, everyone, truth)
-        kept = {name: row.scores[name] for name in scores.PAIRED if name in row.scores}
+        kept = {name: row.scores[name] for name in (*scores.PAIRED, "spread") if name in row.scores}
         yield Row(name=row.name, kind=row.kind, scores=kept)
         true = [mel.level(one.sound) for one in truth.items]
         for name, sounds in (

@@ -55,6 +55,7 @@ def _plain_section(section: Section) -> dict[str, Any]:
         "shots": len(section.keys),
         "families": section.families,
         "others": section.others,
+        "spread_of": section.spread_of,
         "chance": {f"r{count}": count / len(section.keys) for count in AT_MOST},
         "keys": list(section.keys),
         "systems": [
@@ -180,7 +181,8 @@ def _section(section: Section) -> Iterator[str]:
         f"## {HEADS[section.condition]}",
         "",
         f"{count} held-out shots of {section.families} families; {section.others} real sounds of others. "
-        f"Chance: R@1 {100 / count:.1f} %, R@10 {1000 / count:.1f} %.",
+        f"Chance: R@1 {100 / count:.1f} %, R@10 {1000 / count:.1f} %. A family's real spread: 5 to 95 % of "
+        f"{section.spread_of} real sounds, of other shots than these.",
         "",
     )
     for title, names in TABLES:

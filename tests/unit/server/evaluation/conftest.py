@@ -15,6 +15,7 @@ from footfall.server.train.synth.world import frame_times
 FAMILIES = ("impact_wood", "rain", "creak")  # the last one cannot be seen
 EACH = 6  # shots of a family in "scene"
 COMBO = 3  # of the first family
+JUDGED = 6  # shots of a family that only the judge learns from; sounds alone
 
 
 def make_shot(split: str, number: int, family: str) -> Shot:
@@ -57,10 +58,12 @@ def jpegs_of(shot: Shot) -> list[bytes]:
 
 
 def write_world(folder: Path) -> None:
-    for split, families in (("scene", FAMILIES * EACH), ("combo", FAMILIES[:1] * COMBO)):
+    splits = {"scene": FAMILIES * EACH, "combo": FAMILIES[:1] * COMBO, "judge": FAMILIES * JUDGED}
+    for split, families in splits.items():
         shots = [make_shot(split, number, family) for number, family in enumerate(families)]
         write_sounds(folder / shard_name(split, 0), ((shot, sound_of(shot)) for shot in shots))
-        write_frames(folder / shard_name(split, 0, frames=True), ((s.key, jpegs_of(s)) for s in shots))
+        if split != "judge":
+            write_frames(folder / shard_name(split, 0, frames=True), ((s.key, jpegs_of(s)) for s in shots))
 
 
 def write_judge(folder: Path) -> None:

@@ -83,8 +83,10 @@ def test_references_are_in_the_order_that_they_must_be(report: Report) -> None:
         assert real.value("coverage") == 1.0
         assert real.value("median_ms") < 5.0
         assert section.row(references.NOISE).value("coverage") < 0.5
-        # a set is what it is in any order, so only what pairs shots is shown
+        # a set is what it is in any order, so only what pairs shots or families is shown
         assert "fd_clap" not in section.row(references.SHUFFLED).scores
+        assert section.row(references.SHUFFLED).value("spread") < real.value("spread")
+        assert section.row(references.NOISE).value("spread") < real.value("spread")
 
 
 def test_the_picture_condition_has_its_own_figures(report: Report) -> None:
@@ -151,6 +153,14 @@ def test_examples_are_one_of_each_family(report: Report) -> None:
     assert len(examples) == 3
     assert all(one.real.shape == one.made.shape == (256, 64) for one in examples)
     assert all(np.isfinite(one.made).all() for one in examples)
+
+
+def test_true_sounds_are_held_against_others_alone(report: Report, copies: Path) -> None:
+    for section in report.sections:
+        # six of the judge's and two or more held out; were its own among them, none could be outside
+        assert section.spread_of >= 7
+        assert 0.5 < section.row(references.REAL).value("spread") <= 1.0
+        assert section.row(copies.name).scores["spread"].count > 0
 
 
 def test_a_judge_is_needed(tmp_path: Path, models_folder: Path) -> None:
