@@ -19,8 +19,12 @@ IN_WINDOW_S = 0.02  # a tick may wait no longer; the next one tries again
 IN_BACKGROUND_S = 30.0  # far longer than the longest write of a sound
 
 
-class NotAlone(Exception):
-    """Our thread is busy, most likely writing a sound: try again at the next tick."""
+class NotNow(Exception):
+    """It cannot be done in this tick; the next one tries again."""
+
+
+class NotAlone(NotNow):
+    """Our thread is busy, most likely writing a sound."""
 
 
 @contextlib.contextmanager

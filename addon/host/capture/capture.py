@@ -28,7 +28,7 @@ from ...shots.motion import MotionFrames, plan_motion
 from ...timeline import FrameRange, Moment, Rate, moments, sample_times
 from ...wire import limits
 from ...wire.errors import BadInput, Cancelled, FootfallError
-from ..override import NotAlone
+from ..override import NotNow
 from . import files as capture_files
 from . import offscreen as capture_offscreen
 from . import render as capture_render
@@ -167,7 +167,7 @@ class Capture:
         self.route, self.reason = Choice(options.route, "Chosen by hand.")
         if options.route == "auto":
             self.route, self.reason = choose_route(scene, self.span, window=not bpy.app.background)
-        self._uid, self._name = scene.session_uid, scene.name
+        self._uid, self._name, self._options = scene.session_uid, scene.name, options
         plan = self._plan(scene, options)
         self.times = tuple(moment.time_s for moment in plan)  # of the pictures, from the start of the shot
         self._places = {moment.frame: place for place, moment in enumerate(plan)}
@@ -225,7 +225,7 @@ class Capture:
             return False
         if bpy.app.is_job_running("RENDER"):
             return True
-        with ExitStack() as stack, suppress(NotAlone):
+        with ExitStack() as stack, suppress(NotNow):
             stack.push(self._on_error)
             self._advance(require_scene(self._uid, self._name))
         return self._done < len(self._moments)
@@ -258,10 +258,19 @@ class Capture:
             self._played += 1
         else:
             moment = self._moments[self._done]
-            pixels = self._source.picture(scene, moment)
+            pixels = self._picture(scene, moment)
             self._keep(moment, pixels)
             self._done += 1
         self._placed = (scene.frame_current, scene.frame_subframe)
+
+    def _picture(self, scene: bpy.types.Scene, moment: Moment) -> np.ndarray:
+        """Raises NotNow where the next tick goes on by small renders: no 3D viewport is open any more."""
+        try:
+            return self._source.picture(scene, moment)
+        except capture_offscreen.NoView as error:
+            self._source.close()
+            self._source = _open("render", scene, self.span, self._moments, self._options)
+            raise NotNow from error
 
     def _keep(self, moment: Moment, pixels: np.ndarray) -> None:
         place = self._places.get(moment.frame)

@@ -18,6 +18,7 @@ import numpy as np
 from ...shots.frames import model_size
 from ...timeline import Moment
 from ...wire.errors import BadInput
+from ..override import NotNow
 from .render import display_size, require_camera
 from .state import set_frame
 
@@ -33,7 +34,12 @@ _SOLID = {
     "show_specular_highlight": True,
 }
 _EEVEE_SAMPLES = 4
+MOST_TRIES = 100  # ticks without anything to draw with; they are a hundredth of a second apart
 _MATERIAL = {"type": "MATERIAL", "use_scene_lights": True, "use_scene_world": True}
+
+
+class NoView(BadInput):
+    """No 3D viewport is open to draw with."""
 
 
 class View(NamedTuple):
@@ -81,22 +87,14 @@ class OffscreenDraw:
         self.size = model_size(*display_size(scene), short=side)
         self._shading = _MATERIAL if pick_shading(shading) == "material" else _SOLID
         self.disturbed: tuple[int, ...] = (scene.session_uid,)
-        height, width = self.size
-        try:
-            self._texture: gpu.types.GPUOffScreen | None = gpu.types.GPUOffScreen(width, height)
-        except (SystemError, RuntimeError) as error:
-            raise BadInput(
-                "Blender cannot draw into memory here; choose Small Render as the picture's source.",
-                str(error),
-            ) from error
+        self._tries = 0  # in a row that found nothing to draw with
 
     def picture(self, scene: bpy.types.Scene, moment: Moment) -> np.ndarray:
         """(h, w, 4) uint8, lowest row first. Leaves the scene at ``moment``."""
         view = _require_view(scene)
         layer = view.window.view_layer if view.window.scene == scene else scene.view_layers[0]
         height, width = self.size
-        texture = self._open()
-        with _borrowed(scene, view.space, self._shading):
+        with self._texture(view) as texture, _borrowed(scene, view.space, self._shading):
             set_frame(scene, moment.frame, float(moment.subframe))
             layer.update()  # takes the borrowed settings along; makes an evaluated scene where there is none
             require_camera(scene)
@@ -111,29 +109,41 @@ class OffscreenDraw:
                 do_color_management=True,
                 draw_background=True,
             )
-        return np.asarray(texture.texture_color.read()).reshape(height, width, 4)
+            return np.asarray(texture.texture_color.read()).reshape(height, width, 4)
 
-    def _open(self) -> gpu.types.GPUOffScreen:
-        if self._texture is None:
-            try:
-                self._texture = gpu.types.GPUOffScreen(self.size[1], self.size[0])
-            except (SystemError, RuntimeError) as error:
-                raise BadInput(
-                    "Blender cannot draw into memory here; choose Small Render as the picture's source.",
-                    str(error),
-                ) from error
-        return self._texture
+    @contextlib.contextmanager
+    def _texture(self, view: View) -> Iterator[gpu.types.GPUOffScreen]:
+        """What to draw into, for the length of one tick: a window that is closed takes it along.
+
+        After that Blender has nothing to draw with until it has drawn another window, and would crash. Raises
+        NotNow for a while, then BadInput.
+        """
+        height, width = self.size
+        try:
+            texture = gpu.types.GPUOffScreen(width, height)
+        except (SystemError, RuntimeError) as error:
+            self._tries += 1
+            if self._tries < MOST_TRIES:
+                view.region.tag_redraw()
+                raise NotNow from error
+            raise BadInput(
+                "Blender cannot draw into memory here; choose Small Render as the picture's source.",
+                str(error),
+            ) from error
+        self._tries = 0
+        try:
+            yield texture
+        finally:
+            texture.free()
 
     def close(self) -> None:
-        if self._texture is not None:
-            self._texture.free()
-            self._texture = None
+        """Nothing is kept."""
 
 
 def _require_view(scene: bpy.types.Scene) -> View:
     view = find_view(scene)
     if view is None:
-        raise BadInput(
+        raise NoView(
             "No 3D viewport is open to draw the scene camera with; open one (and leave local view), "
             "or choose Small Render as the picture's source."
         )

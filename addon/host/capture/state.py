@@ -8,7 +8,7 @@ those values are remembered too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,14 +78,19 @@ class UserState:
             return
         scene.frame_set(self.frame, subframe=self.subframe)
         objects = {one.session_uid: one for one in scene.objects}
-        camera = objects.get(self.camera_uid)
-        if scene.camera != camera and (camera is not None or not self.camera_uid):
-            scene.camera = camera
+        self._restore_camera(scene, objects)
         known = [channel for channel in self.channels if channel.object_uid in objects]
         lost = [channel for channel in known if _put_back(objects[channel.object_uid], channel)]
         if lost:
             for layer in scene.view_layers:
                 layer.update()
+
+    def _restore_camera(self, scene: bpy.types.Scene, objects: Mapping[int, bpy.types.Object]) -> None:
+        """Markers switch the camera while frames are shown; any other that is there now is the user's."""
+        camera = objects.get(self.camera_uid)
+        switched = any(marker.camera == scene.camera for marker in scene.timeline_markers if marker.camera)
+        if switched and scene.camera != camera and (camera is not None or not self.camera_uid):
+            scene.camera = camera
 
 
 def _blocks(one: bpy.types.Object) -> dict[str, bpy.types.ID | None]:

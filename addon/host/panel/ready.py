@@ -73,7 +73,7 @@ def forget() -> None:
 
 
 def _look(scene: bpy.types.Scene) -> Look:
-    from .. import orders
+    from .. import orders, sequencer
     from ..capture import capture
     from ..capture import render as capture_render
 
@@ -81,6 +81,7 @@ def _look(scene: bpy.types.Scene) -> Look:
     if chosen.source == "words" and not chosen.prompt.strip():
         return Look("Write under Sounds Like what is to be heard", False)
     try:
+        sequencer.require_editable(scene)
         span = orders.frame_range(scene, chosen.range)
         rate = orders.scene_rate(scene)
         length_s = float(span.duration_s(rate))

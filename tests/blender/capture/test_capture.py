@@ -119,6 +119,17 @@ def test_a_marker_switches_the_camera(coded: bpy.types.Scene) -> None:
     assert coded.camera.name == "camera"
 
 
+def test_a_camera_that_is_chosen_meanwhile_stays(coded: bpy.types.Scene) -> None:
+    """Only what markers have switched is switched back."""
+    mine = bpy.data.objects.new("mine", bpy.data.cameras.new("mine"))
+    coded.collection.objects.link(mine)
+    running = capture.Capture(coded, options(end=105))
+    running.step()
+    coded.camera = mine
+    running.abort()
+    assert coded.camera == mine
+
+
 def prepare(scene: bpy.types.Scene) -> None:
     """Settings that a careless capture would spoil."""
     scene.frame_set(123, subframe=0.25)
