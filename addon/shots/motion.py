@@ -13,9 +13,13 @@ from ..wire import limits
 from ..wire.errors import BadInput
 from .frames import model_size, to_model
 
-SIDE = 144  # pixels of the short side; widescreen is then as wide as the wire takes
+FINE, SIDE = (
+    224,
+    144,
+)  # pixels of the short side: of short shots, as large as the models' pictures, and of long
 MOST_PER_SECOND = 60  # pictures; more show no more
-MOST_BYTES = 448 * 1024 * 1024  # of a whole shot; long shots get smaller pictures
+FINE_BYTES = 128 * 1024 * 1024  # of a whole shot, a minute of widescreen; more is a long shot
+MOST_BYTES = 448 * 1024 * 1024  # the same; even longer shots get smaller pictures
 _LEAST_SIDE = 32
 _GREY = np.array([0.2126, 0.7152, 0.0722], np.float32)  # how bright red, green and blue look (ITU-R BT.709)
 
@@ -36,12 +40,12 @@ def plan_motion(frames: int, rate: Fraction, height: int, width: int) -> MotionP
         raise BadInput("There is nothing to look at: the range is empty.")
     step = max(1, math.floor(rate / MOST_PER_SECOND), -(-frames // limits.MOTION))
     count = -(-frames // step)
-    side = SIDE
-    while True:
+    size = (0, 0)
+    for side in (FINE, *range(SIDE, _LEAST_SIDE - 1, -16)):
         size = model_size(height, width, short=side, longest=limits.MOTION_SIDE[1])
-        if count * size[0] * size[1] <= MOST_BYTES or side <= _LEAST_SIDE:
-            return MotionPlan(step, count, rate / step, size)
-        side -= 16
+        if count * size[0] * size[1] <= (FINE_BYTES if side == FINE else MOST_BYTES):
+            break
+    return MotionPlan(step, count, rate / step, size)
 
 
 class MotionFrames:

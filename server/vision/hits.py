@@ -28,7 +28,7 @@ from .moving import moving, shimmer
 from .tracks import STEPS, Tracks
 from .turns import MIDDLE, Turn, turns
 
-SURE = -1.8  # logarithm of the odds; below it more is told that is false than is missed
+SURE = -1.4  # logarithm of the odds; below it more is told that is false than is missed
 _SEEN = 3.0  # evidence of all turns that agree: less is not worth a look
 MOST_AT_ONCE = 4  # hits within one picture; more is rain, noise or a crowd
 _USUAL_RATE = 30  # pictures a second that are enough; of many more, some are left out
@@ -64,10 +64,10 @@ class Seen:
 def find_hits(grey: np.ndarray, rate: Fraction, *, tell: Tell = _untold, least: float = 0.0) -> list[Event]:
     """What is seen to hit, in order of time.
 
-    grey: (T, h, w) uint8, every picture of the film; sides of 96 to 160 pixels are best. rate: pictures a
-    second. tell: told the fraction done at every picture, may raise to stop. least: strength below which hits
-    are left out. Times are seconds from the first picture, to a small part of a picture. Takes some
-    milliseconds a picture and the memory of a few. Raises BadInput for what is not a film.
+    grey: (T, h, w) uint8, every picture of the film; a short side of 224 pixels is best, 144 will do. rate:
+    pictures a second. tell: told the fraction done at every picture, may raise to stop. least: strength
+    below which hits are left out. Times are seconds from the first picture, to a small part of a picture.
+    Takes some milliseconds a picture and the memory of a few. Raises BadInput for what is not a film.
     """
     look = look_at(grey)
     step, phase = held(look)

@@ -20,25 +20,25 @@ from .look import Look
 from .turns import Turn
 
 WEIGHTS = {
-    "looks": 1.88,  # in how many runs and places the turn was seen
-    "clean": 1.49,  # share of its points that turn as a hit ought to
-    "both": -0.59,  # seen forward and backward; then there are two looks or more
-    "bend": -6.74,  # of the smooth motion around it
-    "onward": -2.26,  # how fast it goes on, of its speed before
-    "speed": -0.4,  # before
-    "aside": -1.17,  # how far the change points to a side
-    "down": 2.2,  # how far it came down
-    "spread": -1.3,  # of the times that the looks tell
-    "around": 1.56,  # how much more the picture changes there than in the pictures before and after
-    "peak": -1.34,  # how much it changes then, of the most in the pictures around
-    "returns": -1.44,  # how unlike later pictures are to those before
+    "looks": 1.74,  # in how many runs and places the turn was seen
+    "clean": 2.25,  # share of its points that turn as a hit ought to
+    "both": -0.63,  # seen forward and backward; then there are two looks or more
+    "bend": -8.26,  # of the smooth motion around it
+    "onward": -1.78,  # how fast it goes on, of its speed before
+    "speed": -1.59,  # before
+    "aside": -0.83,  # how far the change points to a side
+    "down": 3.03,  # how far it came down
+    "spread": 0.03,  # of the times that the looks tell
+    "around": 2.68,  # how much more the picture changes there than in the pictures before and after
+    "peak": -1.88,  # how much it changes then, of the most in the pictures around
+    "returns": -2.13,  # how unlike later pictures are to those before
 }
-BIAS = -0.35
+BIAS = -0.34
 _SPAN = 9  # pictures before and after
 _FAINT = 0.3  # grey levels, or pixels: less counts as nothing
 _LITTLE = 0.5  # grey levels by which all of a place may differ
 _USUAL = 144.0  # pixels of height that speeds are told for
-_NEAREST, _FARTHEST = 5.0, 14.0  # pixels around a place that belong to it
+_NEAREST, _FARTHEST = 0.035, 0.1  # of the height, around a place, that belong to it
 _BEFORE, _AFTER = (1, 2), (1, 2, 3, 4)  # pictures that are compared for what returns
 
 
@@ -89,7 +89,7 @@ class Sight:
     def around(self, turn: Turn) -> tuple[slice, slice]:
         """The part of the picture that a turn is seen in."""
         high, wide = self._shot.picture(0).shape
-        half = round(min(max(max(turn.box) / 2.0 + 2.0, _NEAREST), _FARTHEST))
+        half = round(min(max(max(turn.box) / 2.0 + 2.0, _NEAREST * high), _FARTHEST * high))
         x, y = (min(max(round(one), 0), most - 1) for one, most in zip(turn.place, (wide, high), strict=True))
         return slice(max(0, y - half), y + half + 1), slice(max(0, x - half), x + half + 1)
 

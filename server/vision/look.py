@@ -12,7 +12,7 @@ import numpy as np
 
 from ...addon.wire.errors import BadInput
 
-LARGEST = 192  # pixels of the short side; more shows no more and takes longer
+LARGEST = 224  # pixels of the short side; more takes longer
 _LEAST = 4.0  # grey levels
 _HELD_LEAST = 12  # pictures, from which it can be told that each is held
 _HELD_SHARE = 0.3  # of the new ones that differ from the one before

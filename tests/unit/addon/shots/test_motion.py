@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from footfall.addon.shots.motion import MOST_BYTES, SIDE, MotionFrames, MotionPlan, plan_motion
+from footfall.addon.shots.motion import FINE, MOST_BYTES, SIDE, MotionFrames, MotionPlan, plan_motion
 from footfall.addon.wire import limits
 from footfall.addon.wire.errors import BadInput
 from hypothesis import given
@@ -32,10 +32,29 @@ def test_a_plan_always_fits_a_message(frames: int, rate: Fraction, height: int, 
 
 
 def test_usual_shots_keep_every_frame() -> None:
-    assert plan_motion(2_400, Fraction(24), 1080, 1920) == MotionPlan(1, 2_400, Fraction(24), (144, 256))
+    assert plan_motion(240, Fraction(24), 1080, 1920) == MotionPlan(1, 240, Fraction(24), (FINE, 398))
     assert plan_motion(600, Fraction(60000, 1001), 720, 1280).step == 1
     assert plan_motion(600, Fraction(120), 720, 1280).step == 2
-    assert plan_motion(72_000, Fraction(60), 1080, 1920).size[0] < SIDE
+
+
+def test_the_longer_the_smaller() -> None:
+    sizes = [plan_motion(frames, Fraction(24), 1080, 1920).size for frames in (1_440, 2_400, 14_400, 28_800)]
+    assert sizes[0] == (FINE, 398)
+    assert sizes[1] == (SIDE, 256)
+    assert SIDE > sizes[2][0] > sizes[3][0]
+
+
+@given(
+    shorter=st.integers(1, 400_000),
+    more=st.integers(0, 400_000),
+    height=st.integers(1, 3_000),
+    width=st.integers(1, 3_000),
+)
+def test_a_longer_shot_never_gets_larger_pictures(shorter: int, more: int, height: int, width: int) -> None:
+    one, other = (plan_motion(frames, Fraction(60), height, width) for frames in (shorter, shorter + more))
+    if one.step == other.step:
+        assert other.size[0] <= one.size[0]
+        assert other.size[1] <= one.size[1]
 
 
 def test_nothing_to_look_at_is_a_sentence() -> None:
