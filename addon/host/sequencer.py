@@ -20,7 +20,7 @@ import bpy
 from ..sounds.placement import LAST_FRAME, Channel, PlannedMeta, PlannedStrip, Seat, lane, seats
 from ..takes.provenance import KEY, Story, read
 from ..timeline import Rate
-from ..wire.errors import BadInput, SaveError
+from ..wire.errors import BadInput
 
 UUID_KEY = f"{KEY}_uuid"  # beside the story, so that finding a strip needs no JSON
 META_KEY = f"{KEY}_meta"  # on metas alone, which have no story
@@ -220,88 +220,6 @@ def fit(meta: Any) -> None:
 # Sound strips
 
 
-def add_sound(
-    scene: Any, path: Path, strip: PlannedStrip, seat: Seat, story: str, meta: Any | None = None
-) -> Any:
-    """Make the strip that ``strip`` plans, on the channel of ``seat`` (of ``meta``), and prove that it is
-    there.
-
-    Raises SaveError when the file is not a sound (Blender itself would add a silent strip), BadInput when
-    Blender refuses.
-    """
-    editor = ensure_editor(scene)
-    if not path.is_file() or path.stat().st_size == 0:
-        raise SaveError(f"The sound file {path} is gone; generate it again.")
-    holder = editor if meta is None else meta
-    made = _new_sound(holder, path, strip, seat)
-    if made.sound is None or made.sound.samplerate == 0 or made.sound.channels == "INVALID":
-        _discard(holder, made)
-        raise SaveError(f"Blender cannot read the sound file {path}; generate it again.")
-    made[UUID_KEY], made[KEY] = strip.uuid, story
-    made.color_tag = strip.color
-    made.mute = not strip.audible
-    made.select = False  # the user's selection is the user's
-    _, end = span(made)
-    if end > strip.end:  # the scene's rate has changed since the room was looked for
-        set_span(made, strip.start, strip.end)
-    if seat.name:
-        editor.channels[seat.channel].name = seat.name
-    return made
-
-
-def _new_sound(holder: Any, path: Path, strip: PlannedStrip, seat: Seat) -> Any:
-    """Plainly first; inside a sequencer's area where that had no effect, as some report of timers in 5.x."""
-    for context in (contextlib.nullcontext(), _sequencer_area()):
-        with context:
-            try:
-                made = strips(holder).new_sound(strip.name, stored_path(path), seat.channel, strip.start)
-            except RuntimeError as error:
-                raise BadInput(
-                    "Blender could not add the sound strip; copy the details and report them.", str(error)
-                ) from error
-            if made is not None and strips(holder).get(made.name) == made:
-                return made
-    raise BadInput("Blender did not keep the sound strip; open a Sequencer and place the sound again.")
-
-
-@contextlib.contextmanager
-def _sequencer_area() -> Iterator[None]:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "SEQUENCE_EDITOR":
-                with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
-                    yield
-                return
-    yield
-
-
-def load_sound(path: Path) -> Any:
-    """The data-block that plays the file ``path``. Raises SaveError when it is gone or no sound."""
-    for block in bpy.data.sounds:
-        if (
-            block.packed_file is not None
-            and block.library is None
-            and _absolute(block, block.filepath) == path
-        ):
-            return block
-    if not path.is_file():
-        raise SaveError(f"The sound file {path} is gone.")
-    block = bpy.data.sounds.load(stored_path(path), check_existing=True)
-    if block.samplerate == 0 or block.channels == "INVALID":
-        if block.users == 0:
-            bpy.data.sounds.remove(block)
-        raise SaveError(f"Blender cannot read the sound file {path}.")
-    return block
-
-
-def set_sound(strip: Any, block: Any) -> None:
-    """Have ``strip`` play ``block``, with the choices that the user made for the sound before."""
-    before = strip.sound
-    if before is not None and before != block:
-        block.use_mono, block.use_memory_cache = before.use_mono, before.use_memory_cache
-    strip.sound = block
-
-
 def is_retimed(strip: Any) -> bool:
     """Whether the user has changed the speed of ``strip``."""
     return len(getattr(strip, "retiming_keys", ())) > 0
@@ -341,7 +259,7 @@ def remove(scene: Any, uuids: set[str]) -> None:
     empty.
     """
     for strip in [strip for strip in all_strips(scene) if uuid_of(strip) in uuids]:
-        _discard(strip.parent_meta() or scene.sequence_editor, strip)
+        discard(strip.parent_meta() or scene.sequence_editor, strip)
     for meta in metas(scene).values():
         if not len(strips(meta)):
             strips(meta.parent_meta() or scene.sequence_editor).remove(meta)
@@ -353,7 +271,8 @@ def remove_strips(scene: Any, gone: Iterable[Any]) -> None:
         strips(strip.parent_meta() or scene.sequence_editor).remove(strip)
 
 
-def _discard(holder: Any, strip: Any) -> None:
+def discard(holder: Any, strip: Any) -> None:
+    """Take ``strip`` out of ``holder``, and its sound if nothing else plays it."""
     sound = strip.sound
     strips(holder).remove(strip)
     if sound is not None and sound.users == 0:
@@ -427,12 +346,12 @@ def media(strip: Any) -> Media | None:
     paths: tuple[Path, ...] = ()
     scene_name = ""
     if strip.type == "MOVIE":
-        paths = (_absolute(strip, strip.filepath),)
+        paths = (absolute(strip, strip.filepath),)
     elif strip.type == "IMAGE":
         names = dict.fromkeys(element.filename for element in strip.elements)
-        paths = tuple(_absolute(strip, os.path.join(strip.directory, name)) for name in names)
+        paths = tuple(absolute(strip, os.path.join(strip.directory, name)) for name in names)
     elif strip.type == "SOUND":
-        paths = () if strip.sound is None else (_absolute(strip.sound, strip.sound.filepath),)
+        paths = () if strip.sound is None else (absolute(strip.sound, strip.sound.filepath),)
     elif strip.type == "SCENE":
         scene_name = "" if strip.scene is None else strip.scene.name
     else:
@@ -443,6 +362,7 @@ def media(strip: Any) -> Media | None:
     return Media(kind=strip.type, start=Fraction(start), paths=paths, missing=missing, scene_name=scene_name)
 
 
-def _absolute(owner: Any, path: str) -> Path:
+def absolute(owner: Any, path: str) -> Path:
+    """``path`` as the file system knows it; ``owner``: the strip or data-block that has it."""
     block = owner if isinstance(owner, bpy.types.ID) else owner.id_data
     return Path(bpy.path.abspath(path, library=block.library))

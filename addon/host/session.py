@@ -10,35 +10,31 @@ never a reference to anything of Blender's: undo and file loads would free it. M
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .. import folders
 from ..jobs import CANCELLING, CAPTURING, DONE, NOT_PLACED, PLACED, QUEUED, SENT, Fact, Job, JobTable
-from ..wire.errors import FootfallError, WorkerNotInstalled
+from ..wire.errors import FootfallError
 from ..worker.reports import FAILED, OFF, Delivered, Report, WorkerStatus
 from . import settings, texts
 from .worker import bundles
 from .worker import setup as setup_worker
+from .worker.launch import make_launch
+from .writing import Delivery, picture_writer, sound_writer
 
 if TYPE_CHECKING:
     from ..worker.client import JobClient
-    from ..worker.process import WorkerLaunch
-    from ..worker.remote import RemoteLaunch
     from .orders import Order
     from .pictures.orders import PictureOrder
+    from .worker.launch import Launch
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-LAUNCHER = ROOT / "server" / "launch.py"
 SOUND = "sound"  # source of an order for pictures of a sound, see pictures/orders.py
 KEPT_REQUESTS = 4  # pictures of failed jobs that are kept for another try
 
@@ -74,19 +70,6 @@ class Work:
     watch: Follower | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Delivery:
-    """What the client's thread needs to write what a job made. ``write``: called with the result and a
-    save.SaveTarget; ``what``: sound or picture.
-    """
-
-    write: Callable[[Any, Any], Any]
-    what: str
-    blend_path: str
-    preference: str
-    watch: Follower | None = None
-
-
 class Session:
     """Jobs of this Blender, their worker, and which file they belong to.
 
@@ -112,9 +95,9 @@ class Session:
         self.models_folder: Path | None = None  # instead of the preferences'
         self._starting = False  # asked for, but the client has not said so yet
         self._client: JobClient | None = None
-        self._launch: WorkerLaunch | RemoteLaunch | None = None
+        self._launch: Launch | None = None
         self._settings: settings.Settings = settings.current()
-        self._deliveries: dict[str, _Delivery] = {}
+        self._deliveries: dict[str, Delivery] = {}
 
     # The worker ----------------------------------------------------------------------------------------
 
@@ -258,8 +241,8 @@ class Session:
         folder = self._settings.output_folder
         job = self.table.get(job_id)
         pictures = job is not None and makes_pictures(job)
-        self._deliveries[job_id] = _Delivery(
-            write=_picture_writer(order, request) if pictures else _sound_writer(work, request),
+        self._deliveries[job_id] = Delivery(
+            write=picture_writer(order, request) if pictures else sound_writer(work, request),
             what="picture" if pictures else "sound",
             blend_path=blend_path,
             preference=str(folder) if folder else "",
@@ -305,17 +288,8 @@ class Session:
 
         A draft of the live preview stays in memory.
         """
-        from ..sounds import save
-
         wanted = self._deliveries.get(job_id)
-        if wanted is None:
-            return None
-        fallback = folders.data_folder() / save.FALLBACK
-        target = save.choose_folder(wanted.blend_path, wanted.preference, fallback, wanted.what)
-        stored = wanted.write(result, target)
-        if wanted.watch is not None:
-            wanted.watch.delivered(stored)
-        return stored
+        return None if wanted is None else wanted.store(result)
 
     def belongs_here(self, job: Job) -> bool:
         """Whether the file that is open now is the one that the job was started in."""
@@ -382,76 +356,6 @@ class Session:
 def makes_pictures(job: Job) -> bool:
     """Whether a job is for pictures of a sound, rather than for a sound."""
     return job.facts.get("pictures") is True
-
-
-def _sound_writer(work: Work, request: Any) -> Callable[[Any, Any], Any]:
-    from ..sounds import delivery
-    from ..sounds.placement import Shot
-    from ..takes.provenance import asked
-
-    order = work.order
-    facts: dict[str, Any] = {
-        "scene": order.scene_name,
-        "start": order.span.start,
-        "end": order.span.end,
-        "source": order.source,
-        "per_second": order.per_second,
-        "hits": order.hits,
-        "off_screen": order.off_screen,
-        "hidden": order.hidden,
-    }
-    if work.watch is not None:
-        facts["shot"] = work.watch.shot_key
-    shot, what = Shot(start_frame=Fraction(order.span.start), rate=order.rate), asked(request, facts)
-
-    def write(result: Any, target: Any) -> Any:
-        return delivery.deliver(result, shot, what, target, order.aims)
-
-    return write
-
-
-def _picture_writer(order: Any, request: Any) -> Callable[[Any, Any], Any]:
-    from .pictures import jobs as picture_jobs
-
-    return picture_jobs.writer(order, request)
-
-
-def make_launch(
-    now: settings.Settings, latest: Callable[[], settings.Settings]
-) -> WorkerLaunch | RemoteLaunch:
-    """How to come by the worker. ``latest`` hands out a snapshot, since it is asked on another thread.
-
-    Raises WorkerNotInstalled when there is no environment to start it from, and BadInput when a worker on
-    another computer is wanted and its address or keys are wrong.
-    """
-    from ..worker.process import WorkerLaunch
-
-    if now.remote:
-        from ..worker.remote import remote_launch
-
-        return remote_launch(now.remote_address, now.remote_keys, folders.log_folder())
-    python = setup_worker.interpreter(now)
-    if python is None:
-        raise WorkerNotInstalled("Footfall's worker is not set up yet; press Set Up Worker.")
-    return WorkerLaunch(python=python, script=LAUNCHER, settings=functools.partial(_worker_settings, latest))
-
-
-def _worker_settings(latest: Callable[[], settings.Settings], key: str) -> Any:
-    import os
-
-    from ..wire.handshake import WorkerSettings
-
-    now = latest()
-    return WorkerSettings(
-        key=key,
-        parent_pid=os.getpid(),
-        models_dir=str(now.models_folder),
-        log_dir=str(folders.log_folder()),
-        device=now.device,
-        memory_limit_mb=now.memory_limit_mb,
-        idle_s=now.idle_s,
-        online=now.online,
-    )
 
 
 def _version() -> str:

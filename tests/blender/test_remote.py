@@ -7,8 +7,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from footfall.addon.host import session, settings
+from footfall.addon.host import settings
 from footfall.addon.host.worker import setup as setup_worker
+from footfall.addon.host.worker.launch import make_launch
 from footfall.addon.wire.errors import BadInput
 
 KEY = 'metadata\ncurve\n    public-key = "{0}"\n'
@@ -30,9 +31,9 @@ def chosen(**changes: object) -> settings.Settings:
 def test_it_takes_the_place_of_a_worker_here(keys: Path) -> None:
     now = chosen(remote_address="render-3:5599", remote_keys=keys)
     assert setup_worker.ready(now), "nothing is to be set up on this computer"
-    launch = session.make_launch(now, lambda: now)
+    launch = make_launch(now, lambda: now)
     assert launch.where.startswith("tcp://render-3:5599")
-    here = session.make_launch(dataclasses.replace(now, remote=False, worker_python=keys), lambda: now)
+    here = make_launch(dataclasses.replace(now, remote=False, worker_python=keys), lambda: now)
     assert here.where != launch.where
 
 
@@ -40,7 +41,7 @@ def test_it_takes_the_place_of_a_worker_here(keys: Path) -> None:
 def test_what_is_missing_is_said(address: str, said: str, tmp_path: Path) -> None:
     now = chosen(remote_address=address, remote_keys=tmp_path)
     with pytest.raises(BadInput, match=said):
-        session.make_launch(now, lambda: now)
+        make_launch(now, lambda: now)
 
 
 def test_it_is_off_by_default() -> None:

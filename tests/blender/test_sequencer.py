@@ -14,6 +14,7 @@ import bpy
 import numpy as np
 import pytest
 from footfall.addon.host import orders, sequencer
+from footfall.addon.host.sounds.strips import add_sound
 from footfall.addon.sounds.placement import PlannedStrip, Seat
 from footfall.addon.takes.provenance import KEY
 from footfall.addon.timeline import FrameRange, Rate
@@ -176,7 +177,7 @@ class TestChannels:
 class TestAddSound:
     def test_all_that_a_strip_is(self, scene: Any, planned: Any) -> None:
         path, strip, story = planned(start=37, frames=12)
-        made = sequencer.add_sound(scene, path, strip, Seat(channel=4, name="Footfall bed"), story)
+        made = add_sound(scene, path, strip, Seat(channel=4, name="Footfall bed"), story)
         assert sequencer.span(made) == (37, 49)
         assert (made.name, made.channel, made.mute, made.select) == ("Footfall glass", 4, False, False)
         assert made.color_tag == strip.color
@@ -190,19 +191,19 @@ class TestAddSound:
 
     def test_a_muted_take(self, scene: Any, planned: Any) -> None:
         path, strip, story = planned(audible=False)
-        assert sequencer.add_sound(scene, path, strip, Seat(channel=1), story).mute
+        assert add_sound(scene, path, strip, Seat(channel=1), story).mute
 
     def test_an_unnamed_seat_leaves_the_name(self, scene: Any, planned: Any) -> None:
         sequencer.ensure_editor(scene).channels[2].name = "Dialogue"
         path, strip, story = planned()
-        sequencer.add_sound(scene, path, strip, Seat(channel=2), story)
+        add_sound(scene, path, strip, Seat(channel=2), story)
         assert scene.sequence_editor.channels[2].name == "Dialogue"
 
     def test_a_missing_file(self, scene: Any, planned: Any) -> None:
         path, strip, story = planned()
         path.unlink()
         with pytest.raises(SaveError, match="gone"):
-            sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+            add_sound(scene, path, strip, Seat(channel=1), story)
         assert sequencer.all_strips(scene) == []
 
     @pytest.mark.parametrize("content", [b"", b"not a sound at all" * 50])
@@ -210,7 +211,7 @@ class TestAddSound:
         path, strip, story = planned()
         path.write_bytes(content)
         with pytest.raises(SaveError):
-            sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+            add_sound(scene, path, strip, Seat(channel=1), story)
         assert sequencer.all_strips(scene) == []
         assert len(bpy.data.sounds) == 0
 
@@ -233,10 +234,10 @@ class TestAddSound:
 
         monkeypatch.setattr(sequencer, "strips", Forgetful)
         if kept:
-            sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+            add_sound(scene, path, strip, Seat(channel=1), story)
         else:
             with pytest.raises(BadInput, match="open a Sequencer"):
-                sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+                add_sound(scene, path, strip, Seat(channel=1), story)
         assert len(sequencer.all_strips(scene)) == kept
 
     def test_relative_beside_the_file_and_full_elsewhere(
@@ -256,7 +257,7 @@ class TestAddSound:
         (tmp_path / name).mkdir()
         bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / name / "shot.blend"))
         item = store([sound(0)], RATE).strips[0]
-        made = sequencer.add_sound(bpy.context.scene, item.path, item.strip, Seat(channel=1), item.story)
+        made = add_sound(bpy.context.scene, item.path, item.strip, Seat(channel=1), item.story)
         assert made.sound.samplerate == 48_000
         bpy.ops.wm.save_mainfile()
         bpy.ops.wm.open_mainfile(filepath=str(tmp_path / name / "shot.blend"))
@@ -266,25 +267,25 @@ class TestAddSound:
 
     def test_long_and_foreign_names(self, scene: Any, sound: Any, store: Any) -> None:
         item = store([sound(0, label="Schritt auf Glas 🥂" * 10)], RATE).strips[0]
-        made = sequencer.add_sound(scene, item.path, item.strip, Seat(channel=1), item.story)
+        made = add_sound(scene, item.path, item.strip, Seat(channel=1), item.story)
         assert made.name == item.strip.name
-        again = sequencer.add_sound(scene, item.path, item.strip, Seat(channel=2), item.story)
+        again = add_sound(scene, item.path, item.strip, Seat(channel=2), item.story)
         assert again.name != made.name
 
     def test_found_inside_metas_and_as_copies(self, scene: Any, planned: Any) -> None:
         path, strip, story = planned(start=10)
-        made = sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+        made = add_sound(scene, path, strip, Seat(channel=1), story)
         meta = sequencer.strips(scene.sequence_editor).new_meta("Meta", 5, 1)
         made.move_to_meta(meta)
         assert [s.name for s in sequencer.find(scene, strip.uuid)] == ["Footfall glass"]
-        copy = sequencer.add_sound(scene, path, strip, Seat(channel=7), story)
+        copy = add_sound(scene, path, strip, Seat(channel=7), story)
         assert len(sequencer.find(scene, strip.uuid)) == 2
         assert sequencer.span(copy) == (10, 22)
 
     def test_removing_ours_leaves_the_rest(self, scene: Any, planned: Any) -> None:
         mine = block(scene, 1, 10, 20)
         path, strip, story = planned()
-        sequencer.add_sound(scene, path, strip, Seat(channel=2), story)
+        add_sound(scene, path, strip, Seat(channel=2), story)
         sequencer.remove(scene, {strip.uuid})
         assert sequencer.all_strips(scene) == [mine]
         assert len(bpy.data.sounds) == 0
@@ -304,7 +305,7 @@ class TestAddSound:
 class TestMedia:
     def test_sound(self, scene: Any, planned: Any, audio: None) -> None:
         path, strip, story = planned(start=20)
-        made = sequencer.add_sound(scene, path, strip, Seat(channel=1), story)
+        made = add_sound(scene, path, strip, Seat(channel=1), story)
         found = sequencer.media(made)
         assert (found.kind, found.paths, found.missing, found.start) == ("SOUND", (path,), (), 20)
         path.unlink()

@@ -6,23 +6,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
-from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ...wire import limits
 from ...wire.errors import BadInput, FootfallError
-from .. import live, texts
+from .. import live
 from ..operators import FINISHED, REFUSED, Outcome, refuse, wake
 from . import store
 
 FRAME = store.FRAME
 
 
-def _scene(context: bpy.types.Context) -> Any:
+def scene_of(context: bpy.types.Context) -> Any:
+    """The scene that the panel is about."""
     from .. import orders
 
     return orders.panel_scene(context)
@@ -32,7 +31,7 @@ def _editable(scene: Any) -> bool:
     return scene is not None and scene.library is None and scene.override_library is None
 
 
-class _Edit(bpy.types.Operator):
+class Edit(bpy.types.Operator):
     """Base of what changes the list of the scene that the user looks at."""
 
     bl_options = {"REGISTER", "UNDO"}
@@ -40,7 +39,7 @@ class _Edit(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        scene = _scene(context)
+        scene = scene_of(context)
         if not _editable(scene):
             cls.poll_message_set("The scene is linked from another file")
             return False
@@ -53,7 +52,7 @@ class _Edit(bpy.types.Operator):
         from . import overlay as hit_overlay
 
         try:
-            self.act(_scene(context))
+            self.act(scene_of(context))
         except FootfallError as error:
             return refuse(self, error)
         store.touch()
@@ -80,7 +79,7 @@ class FOOTFALL_OT_hits_find(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         from . import finding as hit_finding
 
-        scene = _scene(context)
+        scene = scene_of(context)
         why = ""
         if not _editable(scene):
             why = "The scene is linked from another file"
@@ -139,7 +138,7 @@ class FOOTFALL_OT_hits_stop(bpy.types.Operator):
         return FINISHED
 
 
-class FOOTFALL_OT_hit_add(_Edit):
+class FOOTFALL_OT_hit_add(Edit):
     """Add a hit at the playhead. Works during playback, too: press it in time with the picture"""
 
     bl_idname = "footfall.hit_add"
@@ -159,7 +158,7 @@ class FOOTFALL_OT_hit_add(_Edit):
         group.active = len(group.entries) - 1
 
 
-class FOOTFALL_OT_hit_delete(_Edit):
+class FOOTFALL_OT_hit_delete(Edit):
     """Takes the selected hit off the list."""
 
     bl_idname = "footfall.hit_delete"
@@ -178,7 +177,7 @@ class FOOTFALL_OT_hit_delete(_Edit):
         group.active = max(int(beside) - (beside > group.active), 0)
 
 
-class FOOTFALL_OT_hit_toggle(_Edit):
+class FOOTFALL_OT_hit_toggle(Edit):
     """Let hits sound, or keep them silent without losing them"""
 
     bl_idname = "footfall.hit_toggle"
@@ -208,7 +207,7 @@ class FOOTFALL_OT_hit_toggle(_Edit):
         group.entries.foreach_set("on", chosen)
 
 
-class FOOTFALL_OT_hit_move(_Edit):
+class FOOTFALL_OT_hit_move(Edit):
     """Move the selected hit in time"""
 
     bl_idname = "footfall.hit_move"
@@ -234,7 +233,7 @@ class FOOTFALL_OT_hit_move(_Edit):
         entry.frame, entry.millionths = divmod(at, FRAME)
 
 
-class FOOTFALL_OT_hit_reset(_Edit):
+class FOOTFALL_OT_hit_reset(Edit):
     """Undo what you have changed on this hit: as it was found"""
 
     bl_idname = "footfall.hit_reset"
@@ -250,7 +249,7 @@ class FOOTFALL_OT_hit_reset(_Edit):
         store.write_one(entry, hit_list.as_found(hit))
 
 
-class FOOTFALL_OT_hits_clear(_Edit):
+class FOOTFALL_OT_hits_clear(Edit):
     """Take all hits off the list, those that you have added too"""
 
     bl_idname = "footfall.hits_clear"
@@ -292,11 +291,11 @@ class FOOTFALL_OT_hit_jump(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        scene = _scene(context)
+        scene = scene_of(context)
         return scene is not None and len(scene.footfall_hits.entries) > 0
 
     def execute(self, context: bpy.types.Context) -> Outcome:
-        scene = _scene(context)
+        scene = scene_of(context)
         group = scene.footfall_hits
         picture = store.picture(scene)
         frames = picture.times // 1
@@ -311,69 +310,6 @@ class FOOTFALL_OT_hit_jump(bpy.types.Operator):
             return REFUSED
         group.active = int(number)
         scene.frame_current = int(frames[number])
-        return FINISHED
-
-
-class _File:
-    """The panel's shot, which seconds in a file count from."""
-
-    filename_ext = ".json"
-
-    def shot(self, scene: Any) -> tuple[Any, Any]:
-        """(span, rate). Raises BadInput."""
-        from .. import orders
-
-        return orders.frame_range(scene, scene.footfall.range), orders.scene_rate(scene)
-
-
-class FOOTFALL_OT_hits_import(_File, _Edit, ImportHelper):
-    """Add the hits of a JSON file to the list. Its seconds count from the start of the shot"""
-
-    bl_idname = "footfall.hits_import"
-    bl_label = "Import Hits"
-    needs_hit = False
-
-    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
-
-    def act(self, scene: Any) -> None:
-        from ...hits import file as hit_file
-        from ...hits import listed as hit_list
-
-        span, rate = self.shot(scene)
-        events = hit_file.read_events(Path(self.filepath))
-        new = [hit_list.from_event(event, span, rate, "artist") for event in events]
-        old = store.read(scene)
-        hits = hit_list.bounded(hit_list.added(old, new))
-        store.write(scene, hits)
-        self.report({"INFO"}, f"{texts.count(len(hits) - len(old), 'hit')} added.")
-
-
-class FOOTFALL_OT_hits_export(_File, bpy.types.Operator, ExportHelper):
-    """Write the hits of the shot that will sound to a JSON file, for --events or another scene"""
-
-    bl_idname = "footfall.hits_export"
-    bl_label = "Export Hits"
-    bl_options = {"INTERNAL"}
-
-    filter_glob: StringProperty(default="*.json", options={"HIDDEN"})
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        scene = _scene(context)
-        return scene is not None and len(scene.footfall_hits.entries) > 0
-
-    def execute(self, context: bpy.types.Context) -> Outcome:
-        from ...hits import file as hit_file
-        from ...hits import listed as hit_list
-
-        scene = _scene(context)
-        try:
-            span, rate = self.shot(scene)
-            events = hit_list.heard(store.read(scene), span, rate, scene.footfall.least_strength)
-            hit_file.write_events(Path(self.filepath), events)
-        except FootfallError as error:
-            return refuse(self, error)
-        self.report({"INFO"}, f"{texts.count(len(events), 'hit')} written.")
         return FINISHED
 
 
@@ -400,8 +336,6 @@ CLASSES: tuple[Any, ...] = (
     FOOTFALL_OT_hit_reset,
     FOOTFALL_OT_hits_clear,
     FOOTFALL_OT_hit_jump,
-    FOOTFALL_OT_hits_import,
-    FOOTFALL_OT_hits_export,
 )
 
 

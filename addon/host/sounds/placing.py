@@ -26,6 +26,7 @@ from ...wire.errors import BadInput, FootfallError
 from .. import sequencer
 from ..takes import strips as take_strips
 from . import mixdown
+from .strips import add_sound
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Placing:
                 self._added.add(strip.uuid)
                 meta = metas[gathered[strip.uuid].uuid] if strip.uuid in gathered else None
                 seat = next(seats) if meta is None else sequencer.seat_in(meta, strip)
-                made = sequencer.add_sound(scene, items[0].path, strip, seat, items[0].story, meta)
+                made = add_sound(scene, items[0].path, strip, seat, items[0].story, meta)
                 take_strips.begin(made, items, self.stored.shot)
                 if time.perf_counter() >= deadline and number < len(waiting):
                     return False

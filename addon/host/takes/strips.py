@@ -26,6 +26,7 @@ from ...takes.history import Take, Takes
 from ...timeline import nearest
 from ...wire.errors import BadInput, SaveError
 from .. import sequencer
+from ..sounds.strips import load_sound, set_sound
 
 if TYPE_CHECKING:
     from ...sounds.delivery import StoredStrip
@@ -141,11 +142,11 @@ def play(scene: Any, strip: Any, take_id: str) -> Take:
     path = locate(strip, take)
     if path is None:
         raise SaveError(_gone(take))
-    block = sequencer.load_sound(path)
+    block = load_sound(path)
     takes = _with_own_file(strip, takes)
     with sequencer.undisturbed(scene):
         old_end = _sound_end(scene, strip, takes.playing)
-        sequencer.set_sound(strip, block)
+        set_sound(strip, block)
         _follow(scene, strip, old_end, _sound_end(scene, strip, take))
     if take.story:
         strip[provenance.KEY] = take.story

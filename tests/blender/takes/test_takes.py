@@ -15,6 +15,7 @@ import bpy
 import pytest
 from footfall.addon.host import registration, sequencer
 from footfall.addon.host.sounds import placing
+from footfall.addon.host.sounds.strips import add_sound
 from footfall.addon.host.takes import collect as take_collect
 from footfall.addon.host.takes import gather as take_gather
 from footfall.addon.host.takes import strips as take_strips
@@ -396,7 +397,7 @@ class TestWhatUsersDo:
         for number, item in enumerate(stored.strips):  # as older versions did
             seat = sequencer.take_seats(sequencer.ensure_editor(scene), [item.strip])[0]
             strip = replace(item.strip, audible=number == 0)
-            sequencer.add_sound(scene, item.path, strip, replace(seat, channel=number + 1), item.story)
+            add_sound(scene, item.path, strip, replace(seat, channel=number + 1), item.story)
         first = activate(ours()[0])
         assert len(take_gather.siblings(scene, first)) == 2
         bpy.ops.footfall.take_gather()
