@@ -17,13 +17,15 @@ import scipy.signal
 import soxr
 
 from .finishing import limit, loudness, resample
-from .onsets import attack
+from .onsets import attack, envelope
 
 SPOT_S = Fraction(64, 25)  # what is generated for one hit: 2.56 s, a quarter of the model's own length
 ATTACK_WITHIN = 0.6  # of the sound: what begins later would have no tail
 TAIL_DB = -60.0  # what is quieter than this against the peak is no longer a tail
 HOLD_S = 0.05
 DECAY_DB_S = 40.0  # 60 dB in a second and a half, as a large bell or a live room
+STRIKES_S = 0.04  # in which a hit reaches its highest level
+AGAIN_S, AGAIN_DB = 0.03, 6.0  # behind that nothing rises by more than this: it would be another hit
 FADE_IN_S = 0.0005
 FADE_OUT_S = 0.05
 MOST_GAIN_DB = 40.0
@@ -40,12 +42,13 @@ def spot(
     waveform: np.ndarray, rate_in_hz: int, rate_hz: int, loudness_lufs: float, *, dies_away: bool = True
 ) -> np.ndarray:
     """(N,) at ``rate_in_hz`` -> (M,) float32 at ``rate_hz`` that begins with its attack and ends with its
-    tail. ``dies_away``: what a generator goes on humming behind a hit is faded like a natural tail.
+    tail. ``dies_away``: what a generator goes on humming behind a hit is faded like a natural tail, and it
+    strikes once.
     """
     mono = np.nan_to_num(np.asarray(waveform, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     sound = resample(mono[:, None], rate_in_hz, rate_hz)[:, 0]
     sound = sound[attack(sound[: round(len(sound) * ATTACK_WITHIN)], rate_hz) :]
-    sound = dying(sound, rate_hz) if dies_away else sound
+    sound = dying(once(sound, rate_hz), rate_hz) if dies_away else sound
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0.0:
         return np.zeros(max(1, len(sound)), np.float32)
@@ -61,6 +64,18 @@ def dying(sound: np.ndarray, rate_hz: int) -> np.ndarray:
     """A natural tail falls faster than this by itself and hardly changes; a noise floor is taken away."""
     after_s = np.maximum(np.arange(len(sound)) / rate_hz - HOLD_S, 0.0)
     return sound * (10.0 ** (-DECAY_DB_S * after_s / 20.0)).astype(np.float32)
+
+
+def once(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """(M,) that begins with its attack, without what rises in it again behind that: another hit, unseen."""
+    level = envelope(sound, rate_hz, AGAIN_S)
+    if not len(level):
+        return sound
+    first = int(level[: round(STRIKES_S * rate_hz)].argmax())
+    allowed = np.minimum.accumulate(level[first:]) * 10.0 ** (AGAIN_DB / 20.0)
+    gain = np.ones(len(sound), np.float32)
+    gain[first:] = np.minimum(1.0, allowed / np.maximum(level[first:], 1e-12))
+    return sound * gain
 
 
 def ends(sound: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from ...addon.wire.messages import Event
 from . import damping
 from .clusters import LASTING
 from .onsets import attack, envelope
-from .spots import FADE_OUT_S, PITCHES, duller, dying, higher
+from .spots import FADE_OUT_S, PITCHES, duller, dying, higher, once
 
 RINGS_S, LASTS_S = 0.8, 2.0  # how long a hit may sound, and one that goes on
 STILL = 2  # columns before a hit that are silent, so that it begins out of nothing, where there is room
@@ -31,7 +31,6 @@ STRIKE_DB_S = (
 AT_ONCE_S, AT_ONCE = 0.02, 0.5  # a hit has this share of its highest level after this time
 MOST_STRIKE_DB = 30.0  # as much as a soft beginning is raised
 SHORT_S, SHORT = 0.2, 0.5  # what is cut before this share of the time to the next hit is no hit
-AGAIN_S, AGAIN_DB = 0.03, 4.0  # behind a hit nothing rises by more than this: that would be another hit
 LEVEL_S = 0.01
 LEAST_STRENGTH = 0.1  # about -20 dB
 OTHER_PITCHES = tuple(step for step in (1, 3, 0, 4) if step < PITCHES)  # of a sound that is heard again
@@ -113,7 +112,7 @@ def _pieces(mono: np.ndarray, hits: Sequence[Event], rate_hz: int) -> list[_Piec
         if len(piece) < SHORT * min(gap, SHORT_S * rate_hz):
             piece = piece[:0]
         if hit.kind not in LASTING:
-            piece = dying(_once(_struck(piece, rate_hz), rate_hz), rate_hz)
+            piece = dying(once(_struck(piece, rate_hz), rate_hz), rate_hz)
         found.append(_Piece(hit, _faded(piece, rate_hz), _loudest(piece, rate_hz)))
     return found
 
@@ -153,16 +152,6 @@ def _struck(piece: np.ndarray, rate_hz: int) -> np.ndarray:
     wanted = highest * 10.0 ** (-STRIKE_DB_S * after_s / 20.0)
     gain = wanted / np.maximum(level, highest * 10.0 ** (-MOST_STRIKE_DB / 20.0))
     return piece * np.minimum(gain, 10.0 ** (MOST_STRIKE_DB / 20.0)).astype(np.float32)
-
-
-def _once(piece: np.ndarray, rate_hz: int) -> np.ndarray:
-    """``piece`` (M,) without what rises in it again behind its attack."""
-    level = envelope(piece, rate_hz, AGAIN_S)
-    first = int(level[: round(2 * AT_ONCE_S * rate_hz)].argmax()) if len(level) else 0
-    allowed = np.minimum.accumulate(level[first:]) * 10.0 ** (AGAIN_DB / 20.0)
-    gain = np.ones(len(piece), np.float32)
-    gain[first:] = np.minimum(1.0, allowed / np.maximum(level[first:], 1e-12))
-    return piece * gain
 
 
 def _loudest(piece: np.ndarray, rate_hz: int) -> float:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from footfall.server.sound import spots
+from footfall.server.sound import onsets, spots
 from footfall.server.sound.spots import PITCHES, Voice
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +22,29 @@ def test_a_spot_begins_with_its_attack(attack_s: float) -> None:
     assert loud[0] < 0.005 * RATE
     assert abs(sound[-1]) < 1e-3
     assert len(sound) <= 2.56 * RATE
+
+
+def test_a_spot_strikes_once() -> None:
+    """A generator likes to knock twice; nobody sees the second, and each hit has a sound of its own."""
+    twice = knock(0.3) + 0.7 * knock(0.65, seed=2)
+    sound = spots.spot(twice, 16_000, RATE, -23.0)
+    levels = onsets.envelope(sound, RATE, 0.03)
+    before, again = levels[round(0.32 * RATE)], levels[round(0.35 * RATE) : round(0.5 * RATE)].max()
+    assert again < 2.2 * before
+    alone = spots.spot(knock(0.3), 16_000, RATE, -23.0)
+    strike, alike = sound[: RATE // 10], alone[: RATE // 10]
+    assert np.corrcoef(strike, alike)[0, 1] > 0.98  # the first is untouched
+    lasting = onsets.envelope(spots.spot(twice, 16_000, RATE, -23.0, dies_away=False), RATE, 0.03)
+    assert lasting[round(0.35 * RATE) : round(0.5 * RATE)].max() > 4.0 * before
+
+
+def test_a_sound_that_beats_rings_on() -> None:
+    """Two modes close to each other swell and fade against each other; that is one strike."""
+    time = np.arange(RATE) / RATE
+    two = np.exp(-time / 0.4) * (np.cos(2 * np.pi * 800 * time) + 0.3 * np.cos(2 * np.pi * 809 * time))
+    sound = two.astype(np.float32)
+    assert np.abs(spots.once(sound, RATE) - sound).max() < 0.02 * np.abs(sound).max()
+    assert len(spots.once(sound[:0], RATE)) == 0
 
 
 @pytest.mark.parametrize(
