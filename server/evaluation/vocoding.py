@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,11 +24,13 @@ import torch
 from torch import Tensor
 
 from ...addon.wire.errors import BadInput, FootfallError, ModelRefused
+from ..models import phases
+from ..models.mel import HOP, N_FFT, magnitude
 from ..models.spectral_vocoder import SpectralVocoder
 from ..models.vocoder import Vocoder, vocoder_of
 from ..sound.finishing import resample
 from ..train import mel
-from ..train.griffin_lim import griffin_lim
+from ..train.griffin_lim import ITERATIONS, griffin_lim
 
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # transform, hop, window
 SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
@@ -40,12 +43,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One recording. ``vocoder``, ``griffin_lim``: distances; ``*_mel``: mean distance of the log-mels."""
+    """One recording. ``vocoder``, ``griffin_lim``: distances; ``phases_alone``: that of Griffin-Lim from the
+    true magnitudes, which no mel tells; ``*_mel``: mean distance of the log-mels.
+    """
 
     name: str
     seconds: float
     vocoder: float
     griffin_lim: float
+    phases_alone: float
     vocoder_mel: float
     griffin_lim_mel: float
 
@@ -111,6 +117,20 @@ def distance(made: Tensor, real: Tensor) -> float:
     return total / len(RESOLUTIONS)
 
 
+def noise_apart() -> tuple[float, float]:
+    """The distance of noise from other noise of the same envelope, and from magnitudes without any grain.
+
+    Exact for steady noise: its magnitudes are Rayleigh distributed, their squares exponential. The logarithm
+    of the ratio of two such squares is logistic, so log-magnitudes are log 2 apart; from their median they
+    are (2 Ein(log 2) - log log 2 - Euler's gamma) / 2, where Ein(m) is the integral of (1 - exp(-t)) / t from
+    0 to m. The square of spectral convergence is 2 - pi / 2, and half of that from their mean.
+    """
+    median = math.log(2.0)
+    ein = sum(-((-median) ** k) / (k * math.factorial(k)) for k in range(1, 30))
+    logs = (2.0 * ein - math.log(median) - float(np.euler_gamma)) / 2.0
+    return median + math.sqrt(2.0 - math.pi / 2.0), logs + math.sqrt(1.0 - math.pi / 4.0)
+
+
 def _magnitudes(sound: Tensor, size: int, hop: int, window: int) -> Tensor:
     spectrum = torch.stft(
         sound, size, hop, window, torch.hann_window(window), pad_mode="reflect", return_complex=True
@@ -139,11 +159,14 @@ def _row(name: str, sound: np.ndarray, play: Vocoder | SpectralVocoder) -> Row:
     mels = mel.log_mel(real[None])
     made = play(mels)[0]
     simple = griffin_lim(mels[0])
+    true = magnitude(real[None], N_FFT, HOP)[:, : mels.shape[1]]
+    known = phases.sound_of(true, rounds=ITERATIONS)[0]
     return Row(
         name=name,
         seconds=len(sound) / mel.RATE_HZ,
         vocoder=distance(made, real),
         griffin_lim=distance(simple, real),
+        phases_alone=distance(known, real),
         vocoder_mel=float((mel.log_mel(made[None]) - mels).abs().mean()),
         griffin_lim_mel=float((mel.log_mel(simple[None]) - mels).abs().mean()),
     )
@@ -168,18 +191,25 @@ def _summed(rows: tuple[Row, ...]) -> Comparison:
 
 def markdown(found: Comparison) -> Iterator[str]:
     """Lines of a table: one for each folder of recordings, one for all, and the verdict."""
-    yield "| recordings | files | vocoder | Griffin-Lim | better by | mel: vocoder | mel: Griffin-Lim |"
-    yield "|---|---|---|---|---|---|---|"
+    yield (
+        "| recordings | files | vocoder | Griffin-Lim | better by | Griffin-Lim, true magnitudes "
+        "| mel: vocoder | mel: Griffin-Lim |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     folders = sorted({row.name.split("/")[0] if "/" in row.name else "." for row in found.rows})
     for folder in [*folders, "all"]:
         rows = [
             row for row in found.rows if folder in ("all", row.name.split("/")[0] if "/" in row.name else ".")
         ]
-        ours, theirs, our_mel, their_mel = np.mean(
-            [(row.vocoder, row.griffin_lim, row.vocoder_mel, row.griffin_lim_mel) for row in rows], axis=0
+        ours, theirs, known, our_mel, their_mel = np.mean(
+            [
+                (row.vocoder, row.griffin_lim, row.phases_alone, row.vocoder_mel, row.griffin_lim_mel)
+                for row in rows
+            ],
+            axis=0,
         )
         yield (
-            f"| {folder} | {len(rows)} | {ours:.3f} | {theirs:.3f} | {1 - ours / theirs:.0%} "
+            f"| {folder} | {len(rows)} | {ours:.3f} | {theirs:.3f} | {1 - ours / theirs:.0%} | {known:.3f} "
             f"| {our_mel:.3f} | {their_mel:.3f} |"
         )
     yield ""
@@ -187,6 +217,12 @@ def markdown(found: Comparison) -> Iterator[str]:
         f"Multi-resolution STFT distance: {found.vocoder:.3f} against {found.griffin_lim:.3f}, smaller by "
         f"{found.better:.1%} (95 % interval {found.low:.1%} to {found.high:.1%}), on {found.wins} of "
         f"{len(found.rows)} recordings."
+    )
+    again, flat = noise_apart()
+    yield (
+        "Of noise, a log-mel tells the envelope at most. Another draw of exactly that envelope is "
+        f"{again:.3f} apart, a spectrum without any grain, which no sound has, {flat:.3f}: "
+        f"smaller by {1 - flat / again:.1%}."
     )
 
 

@@ -172,6 +172,7 @@ def test_recordings_are_compared(trained: Path, tmp_path: Path, capsys: pytest.C
     assert [row.name for row in found.rows] == ["game/0.wav", "game/1.wav"]
     assert found.better == pytest.approx(1 - found.vocoder / found.griffin_lim)
     assert found.low <= found.better <= found.high
+    assert all(row.phases_alone < row.griffin_lim for row in found.rows)
     assert vocoding.main([str(tmp_path), "--vocoder", str(trained / "part")]) == 0
     assert "| game | 2 |" in capsys.readouterr().out
 
@@ -188,3 +189,12 @@ def test_a_sound_is_no_distance_from_itself() -> None:
     assert vocoding.distance(sound, sound) == 0.0
     assert vocoder.spectral_distance(sound[None], sound[None]) == 0.0
     assert vocoding.distance(0.5 * sound, sound) > 0.3
+
+
+def test_noise_is_as_far_from_noise_as_was_worked_out() -> None:
+    again, flat = vocoding.noise_apart()
+    one, other = 0.1 * torch.randn(2, 32_000, generator=torch.Generator().manual_seed(0))
+    assert vocoding.distance(one, other) == pytest.approx(again, rel=0.01)
+    magnitudes = np.sqrt(np.random.default_rng(0).exponential(size=200_000))
+    logs = np.abs(np.log(magnitudes / np.median(magnitudes))).mean()
+    assert flat == pytest.approx(logs + magnitudes.std() / np.sqrt(np.square(magnitudes).mean()), rel=0.01)
