@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,16 +17,19 @@ import numpy as np
 from ..addon import options as shared
 from ..addon import words_only
 from ..addon.folders import models_folder
-from ..addon.sounds.take_files import check_place, report, write_takes
+from ..addon.hits.file import rational
+from ..addon.sounds.take_files import report, write_takes
+from ..addon.whole_file import check_place
 from ..addon.wire.errors import BadInput, WrongUsage
 from ..addon.wire.messages import FoleyRequest, Result
 from ..server.models.bundle import find_bundle
 from .blender import check_exit, find_blender, run_in_blender, turn
 from .jobs import run_job, worker_launch
-from .media import PICTURES, Shot, Span, read_shot
-from .mux import mux_film, mux_pictures
+from .media import PICTURES, Shot, Span, pictures_in, read_shot
+from .mux import CONTAINERS, mux_film, mux_pictures
 from .progress import ProgressLine
 
+FASTEST_HZ = 1_000  # frames a second
 _NOTHING = np.zeros((0, 8, 8, 3), np.uint8)  # seen
 
 
@@ -41,7 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     shared.add_output_options(parser)
     parser.add_argument("--mux", type=Path, metavar="OUT.mp4", help="also write the film with its new sound")
     parser.add_argument(
-        "--fps", type=Fraction, default=Fraction(24), help="rate of a folder of frames, as 24 or 30000/1001"
+        "--fps", type=_rate, default=Fraction(24), help="rate of a folder of frames, as 24 or 30000/1001"
     )
     parser.add_argument("--blender", default="", metavar="PROGRAM", help="Blender's executable")
     shared.add_sound_options(parser)
@@ -62,11 +66,10 @@ def run(options: argparse.Namespace) -> int:
         return _in_blender(options)
     if options.mux is not None and (options.start or options.end is not None) and not _still(options.input):
         raise BadInput("--mux needs the whole input; leave --start and --end out.")
-    output = options.output or Path(f"{options.input.stem if options.input else 'sound'}.wav")
     with ProgressLine(quiet=options.json) as line:
         line.show("reading", 0.0)
         shot = _shot(options, line)
-        check_place(output)
+        output = _output(options)
         name, models_dir = shared.model_choice(options.model)
         # The worker would say it too, half a minute later.
         bundle = find_bundle(name, models_dir or models_folder())
@@ -85,6 +88,35 @@ def run(options: argparse.Namespace) -> int:
         _mux(options, shot, written[0])
     _report(options, request, result, written)
     return 0
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        value = rational(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is no rate") from None
+    if not 1 <= value <= FASTEST_HZ:
+        raise argparse.ArgumentTypeError(f"{text[:60]} does not lie between 1 and {FASTEST_HZ}")
+    return value
+
+
+def _output(options: argparse.Namespace) -> Path:
+    """Where the sound goes. Raises BadInput and SaveError for places where it cannot, or where something is
+    that was not named.
+    """
+    named = Path(os.path.abspath(options.input)).stem if options.input else "sound"
+    output: Path = options.output or Path(f"{named}.wav")
+    if options.output is None and output.exists():
+        raise BadInput(f"{output} is there already; say where the sound goes with -o.")
+    ending = f".take{options.takes}" if options.takes > 1 else ""
+    check_place(output, ending + (".spots" if len(options.layers) > 1 else ""))
+    if options.mux is not None:
+        if options.mux.suffix.lower() not in CONTAINERS:
+            raise BadInput(f"--mux writes {', '.join(CONTAINERS)}; {options.mux.name} is none of them.")
+        if options.input.is_file() and options.mux.exists() and options.mux.samefile(options.input):
+            raise BadInput(f"--mux would overwrite {options.input.name}; name another file.")
+        check_place(options.mux, option="--mux")
+    return output
 
 
 def _check_usage(options: argparse.Namespace) -> None:
@@ -115,8 +147,6 @@ def _unseen(shot: Shot) -> Shot:
 
 
 def _span(options: argparse.Namespace, tell: Callable[[float], None]) -> Span:
-    if options.fps <= 0:
-        raise BadInput("--fps must be more than 0.")
     return Span(
         start_s=options.start or Fraction(0),
         end_s=options.end,
@@ -142,8 +172,7 @@ def _still(path: Path) -> bool:
 
 def _mux(options: argparse.Namespace, shot: Shot, sound: Path) -> None:
     if options.input.is_dir():
-        pictures = sorted(path for path in options.input.iterdir() if path.suffix.lower() in PICTURES)
-        mux_pictures(pictures, options.fps, sound, options.mux)
+        mux_pictures(pictures_in(options.input), options.fps, sound, options.mux)
     elif _still(options.input):
         mux_pictures([options.input], 1 / shot.duration_s, sound, options.mux)
     else:

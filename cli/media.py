@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PICTURES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".exr"}
 FILMS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif", ".ogv", ".mxf"}
+SHORTEST_S = Fraction(1, 100)  # as in addon/wire/messages.py
 STILL_S = Fraction(5)  # a single picture sounds this long unless told otherwise
 
 
@@ -68,8 +69,12 @@ def read_shot(path: Path, span: Span) -> Shot:
             return _read_still(path, span)
         return _read_film(path, span)
     except (av.FFmpegError, OSError, ValueError) as error:
-        sentence = f"{path.name} cannot be read as a film or picture; convert it and try again."
-        raise BadInput(sentence, str(error)) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    name = path.name or str(path)
+    return BadInput(f"{name} cannot be read as a film or picture; convert it and try again.", str(error))
 
 
 def _span_length(span: Span, whole_s: Fraction, name: str) -> Fraction:
@@ -81,11 +86,13 @@ def _span_length(span: Span, whole_s: Fraction, name: str) -> Fraction:
         )
     if length > limits.DURATION_S:
         raise BadInput(f"{name} is longer than {limits.DURATION_S} s; give --start and --end.")
+    if length < SHORTEST_S:
+        raise BadInput(f"{float(length):g} s of {name} are too short; {float(SHORTEST_S):g} s is the least.")
     return length
 
 
 def _read_film(path: Path, span: Span) -> Shot:
-    with av.open(str(path)) as container:
+    with _opened(path) as container:
         if not container.streams.video:
             raise BadInput(f"{path.name} has no picture; give a film, a picture, a folder or a .blend file.")
         stream = container.streams.video[0]
@@ -113,6 +120,11 @@ def _film_rate(stream: av.VideoStream) -> Fraction:
     return Fraction(24)
 
 
+def _opened(path: Path) -> av.container.InputContainer:
+    """By its whole path, or what stands before a colon would be taken for a protocol."""
+    return av.open(str(path.absolute()))
+
+
 def _start_s(stream: av.VideoStream) -> Fraction:
     return Fraction(stream.start_time or 0) * (stream.time_base or Fraction(1))
 
@@ -131,14 +143,23 @@ def _read_still(path: Path, span: Span) -> Shot:
 
 
 def _decode_picture(path: Path) -> av.VideoFrame:
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            return frame
+    try:
+        with _opened(path) as container:
+            for frame in container.decode(video=0):
+                return frame
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:  # IndexError: no picture in it
+        raise _unreadable(path, error) from error
     raise BadInput(f"{path.name} holds no picture.")
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """In the order of their names. Hidden files are none of the user's: macOS puts some beside each."""
+    files = (entry for entry in folder.iterdir() if entry.suffix.lower() in PICTURES)
+    return sorted(entry for entry in files if not entry.name.startswith("."))
+
+
 def _read_folder(path: Path, span: Span) -> Shot:
-    files = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURES)
+    files = pictures_in(path)
     if not files:
         raise BadInput(f"{path} holds no pictures ({', '.join(sorted(PICTURES))}).")
     length = _span_length(span, Fraction(len(files)) / span.folder_fps, path.name)

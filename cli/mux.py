@@ -5,7 +5,7 @@ there are frames.
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +15,10 @@ import numpy as np
 import soundfile
 from av.video.reformatter import ColorRange, Colorspace
 
+from ..addon.whole_file import whole_file
 from ..addon.wire.errors import SaveError
 
+CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv")  # that take any film's picture, and AAC
 AUDIO_BLOCK = 1024  # samples in one AAC frame
 LOSSY_CEILING_DB = (
     -2.0
@@ -28,7 +30,7 @@ _FILM_COLOUR = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRan
 
 def mux_film(film: Path, sound: Path, out: Path) -> None:
     """``film``'s picture as it is, with ``sound`` as its only audio track. Raises SaveError."""
-    with _writing(out) as target, av.open(str(film)) as source:
+    with _writing(out) as target, av.open(str(film.absolute())) as source:
         video_in = source.streams.video[0]
         video_out = target.add_stream_from_template(video_in)
         samples, rate = _samples(sound)
@@ -61,29 +63,14 @@ def mux_pictures(pictures: list[Path], fps: Fraction, sound: Path, out: Path) ->
         _encode_audio(target, audio_out, samples)
 
 
-class _writing:  # noqa: N801  (reads as a word where it is used)
-    """A container written beside its name and renamed when whole."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._temporary = out.with_name(f".{out.stem}.part{out.suffix}")
-
-    def __enter__(self) -> av.container.OutputContainer:
-        try:
-            self._out.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self._temporary), "w")
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise SaveError(f"{self._out} cannot be written; choose another place.", str(error)) from error
-        return self._container
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._container.close()
-        if error is None:
-            os.replace(self._temporary, self._out)
-            return
-        self._temporary.unlink(missing_ok=True)
-        if isinstance(error, (av.FFmpegError, OSError)):
-            raise SaveError(f"{self._out} could not be written; is the disk full?", str(error)) from error
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[av.container.OutputContainer]:
+    """A container that is ``out`` once it is whole."""
+    try:
+        with whole_file(out.absolute(), out.suffix) as temporary, av.open(str(temporary), "w") as target:
+            yield target
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise SaveError(f"{out} could not be written; is the disk full?", str(error)) from error
 
 
 def _samples(sound: Path) -> tuple[np.ndarray, int]:
@@ -110,5 +97,5 @@ def _encode_audio(target: av.container.OutputContainer, stream: av.AudioStream, 
 
 def _decoded(pictures: list[Path]) -> Iterator[av.VideoFrame]:
     for path in pictures:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             yield from container.decode(video=0)

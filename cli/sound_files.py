@@ -35,7 +35,7 @@ def read_sound(path: Path, start_s: Fraction = Fraction(0), end_s: Fraction | No
     try:
         if not path.exists():
             raise BadInput(f"There is no file {path}; check its name.")
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:  # or "12:30.wav" would begin with a protocol
             if not container.streams.audio:
                 raise BadInput(f"{path.name} has no sound; give a sound, or a film with one.")
             return _read(container, path.name, start_s, end_s)

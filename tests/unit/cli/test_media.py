@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 from footfall.addon.options import Parser
-from footfall.addon.wire.errors import BadInput
+from footfall.addon.wire.errors import BadInput, SaveError
 from footfall.cli import generate
 from footfall.cli.media import Span, read_shot
 from footfall.cli.mux import mux_film, mux_pictures
+from footfall.cli.sound_files import read_sound
 
 SIZE = 64
 
@@ -89,6 +91,46 @@ def test_folder_of_pictures_and_a_still(tmp_path: Path) -> None:
     assert len(still.frames) == 1
     assert still.duration_s == 5
     assert abs(float(still.frames.mean()) - 60) <= 1
+
+
+def test_a_broken_picture_among_many_is_named_and_hidden_ones_are_not_looked_at(tmp_path: Path) -> None:
+    for index in range(4):
+        write_picture(tmp_path / f"{index:04}.png", 20 * index)
+    (tmp_path / "._0000.png").write_bytes(b"what macOS puts beside a file")
+    assert read_shot(tmp_path, Span(folder_fps=Fraction(4))).duration_s == 1
+    (tmp_path / "0002.png").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"0002\.png"):
+        read_shot(tmp_path, Span(folder_fps=Fraction(4)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a name that Windows does not have")
+def test_names_with_a_colon_are_no_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_film(tmp_path / "12:30.mkv", [Fraction(0), Fraction(1, 2)], [10, 20])
+    write_picture(tmp_path / "file:1.png", 60)
+    soundfile.write("12:30.wav", np.zeros(4800), 48_000)
+    assert len(read_shot(Path("12:30.mkv"), Span()).frames)
+    assert len(read_shot(Path("file:1.png"), Span()).frames)
+    assert read_sound(Path("12:30.wav")).duration_s == Fraction(1, 10)
+    mux_film(Path("12:30.mkv"), Path("12:30.wav"), Path("http:new.mkv"))
+    mux_pictures([Path("file:1.png")], Fraction(1), Path("12:30.wav"), Path("http:new.mp4"))
+    assert {path.name for path in tmp_path.glob("*new*")} == {"http:new.mkv", "http:new.mp4"}
+
+
+def test_a_part_that_is_too_short_is_told_in_seconds(tmp_path: Path) -> None:
+    write_picture(tmp_path / "0.png", 20)
+    with pytest.raises(BadInput, match="too short"):
+        read_shot(tmp_path, Span(folder_fps=Fraction(500)))
+
+
+def test_a_film_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None:
+    write_film(tmp_path / "film.mkv", [Fraction(0), Fraction(1, 2)], [10, 20])
+    (tmp_path / "out.mkv").write_bytes(b"an older one")
+    (tmp_path / "sound.wav").write_bytes(b"no sound")
+    with pytest.raises((SaveError, soundfile.LibsndfileError)):
+        mux_film(tmp_path / "film.mkv", tmp_path / "sound.wav", tmp_path / "out.mkv")
+    assert (tmp_path / "out.mkv").read_bytes() == b"an older one"
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"not a film at all", b"\x00" * 5000])
