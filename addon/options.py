@@ -21,9 +21,11 @@ from .hits.listed import strong
 from .wire import limits
 from .wire.errors import BadInput, WireError, WrongUsage
 from .wire.messages import CONDITIONS, LAYERS, MAPPERS, QUALITIES, RANKS, SPOTS_AS, Pull
+from .wire.texts import FORBIDDEN, scrub
 
 PICTURES_PER_SECOND = 4.0
 PICTURES_PER_SECOND_RANGE = (0.5, 24.0)
+LONGEST_COMPLAINT = 300  # characters of what is wrong with a command line: some quote all of it
 STARTER = "starter"
 RANGES = ("scene", "preview", "strips")
 HITS = ("scene", "markers", "pixels", "list")
@@ -40,7 +42,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **{"allow_abbrev": False, **settings})
 
     def error(self, message: str) -> NoReturn:
-        words = re.sub(r"\s+", " ", message).strip()
+        words = scrub(re.sub(r"\s+", " ", message).strip(), LONGEST_COMPLAINT)
         raise WrongUsage(f"{words[:1].upper()}{words[1:]}; {self.prog} --help tells what there is.")
 
 
@@ -61,7 +63,17 @@ def prompt_text(text: str) -> str:
     """A prompt on the command line."""
     if len(text) > limits.PROMPT:
         raise argparse.ArgumentTypeError(f"at most {limits.PROMPT} characters fit")
+    if FORBIDDEN.search(text):
+        raise argparse.ArgumentTypeError("it holds control characters, or is not UTF-8")
     return text
+
+
+def _wav(text: str) -> Path:
+    """Any other name is somebody else's file, or would say what it does not hold."""
+    path = Path(text)
+    if path.suffix.lower() != ".wav":
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} does not end in .wav")
+    return path
 
 
 def _layers(text: str) -> tuple[str, ...]:
@@ -228,7 +240,7 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Where the WAV goes and how the command reports."""
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT.wav", help="also write the sound here")
+    parser.add_argument("-o", "--output", type=_wav, metavar="OUT.wav", help="also write the sound here")
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object on stdout and nothing else"
     )

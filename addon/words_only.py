@@ -13,6 +13,7 @@ from typing import Any
 
 from .wire import limits
 from .wire.errors import BadInput, WrongUsage
+from .wire.texts import FORBIDDEN
 
 SOURCE = "words"  # in place of a source of pictures
 THROUGH = {
@@ -67,4 +68,6 @@ def settings(options: argparse.Namespace, queries: Sequence[str]) -> dict[str, A
         raise BadInput("--text is empty; write what is to be heard.")
     if len(words) > limits.PROMPT:
         raise BadInput(f"--text is too long: at most {limits.PROMPT} characters fit; say it more shortly.")
+    if FORBIDDEN.search(words):
+        raise BadInput("--text holds control characters, or is not UTF-8; write it in plain text.")
     return {"prompt": words, "condition": condition(options.words_through, queries)}

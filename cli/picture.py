@@ -17,7 +17,7 @@ from ..addon.pictures import files as picture_files
 from ..addon.pictures import storyboard
 from ..addon.pictures.story import asked, story
 from ..addon.pictures.storyboard import Part
-from ..addon.sounds.take_files import check_place
+from ..addon.whole_file import check_place
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import QUALITIES, PictureRequest, PictureResult
@@ -83,6 +83,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> int:
     output = options.output or Path(f"{options.input.stem}.png")
+    if options.output is None and output.exists():
+        raise BadInput(f"{output} is there already; say where the picture goes with -o.")
     if output.suffix.lower() != ".png":
         raise BadInput(f"{output.name} is no PNG; name a file that ends in .png with -o.")
     with ProgressLine(quiet=options.json) as line:
@@ -90,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         sound = read_sound(options.input, options.start or Fraction(0), options.end)
         parts = _parts(options, sound, lambda fraction: line.show("reading", fraction))
         request = _request(options, sound, parts)
-        check_place(output)
+        check_place(output, _ending(len(parts) - 1, len(parts), options.takes - 1))
         _, models_dir = shared.model_choice(options.model)
         for name in filter(None, (request.bundle, request.pictures)):
             find_bundle(name, models_dir or models_folder())  # the worker would say it too, much later
@@ -175,8 +177,11 @@ def _request(options: argparse.Namespace, sound: Sound, parts: tuple[Part, ...])
 
 def _name(output: Path, span: int, spans: int, take: int) -> Path:
     """OUT.png, or OUT-001.png and so on where there are several; OUT.take2.png for a second take."""
-    stem = output.stem + (f"-{span + 1:03}" if spans > 1 else "") + (f".take{take + 1}" if take else "")
-    return output.with_name(f"{stem}{output.suffix}")
+    return output.with_name(f"{output.stem}{_ending(span, spans, take)}{output.suffix}")
+
+
+def _ending(span: int, spans: int, take: int) -> str:
+    return (f"-{span + 1:03}" if spans > 1 else "") + (f".take{take + 1}" if take else "")
 
 
 def _report(

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
 
+from ..whole_file import whole_file
 from ..wire.errors import SaveError
 from . import png
 from .story import KEY
@@ -21,13 +20,9 @@ def octets(pixels: np.ndarray, story: str) -> bytes:
 
 def write(path: Path, pixels: np.ndarray, story: str) -> Path:
     """Write a picture where the user said. Raises SaveError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(octets(pixels, story))
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            temporary.write_bytes(octets(pixels, story))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise SaveError(f"{path} could not be written; choose another place with -o.", str(error)) from error
     return path

@@ -7,13 +7,13 @@ Needs numpy and the standard library only, so that Blender's Python can do it to
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..whole_file import whole_file
 from ..wire.errors import SaveError
 from ..wire.messages import Clip, FoleyRequest, Result
 from . import wav
@@ -61,18 +61,6 @@ def report(result: Result, request: FoleyRequest) -> dict[str, Any]:
     }
 
 
-def check_place(output: Path) -> None:
-    """Before any work: whether ``output`` can be a file in a folder that takes one. Raises SaveError."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if not output.is_dir() and os.access(output.parent, os.W_OK):
-            return
-        reason = "it is a folder" if output.is_dir() else "its folder is read-only"
-    except OSError as error:
-        reason = str(error)
-    raise SaveError(f"{output} cannot be written; choose another place with -o.", reason)
-
-
 def mix(clips: Sequence[Clip], request: FoleyRequest) -> np.ndarray:
     """(samples, channels) float32 of the request's length, every clip at its start, never clipped."""
     channels = max(clip.waveform.shape[1] for clip in clips)
@@ -87,13 +75,9 @@ def mix(clips: Sequence[Clip], request: FoleyRequest) -> np.ndarray:
 
 
 def _write(path: Path, sound: np.ndarray, rate_hz: int) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             wav.write(file, sound, rate_hz, lead=0, samples=len(sound))
-        os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SaveError(f"{path} could not be written; choose another place with -o.", str(error)) from error
     return path

@@ -170,7 +170,8 @@ def test_bad_input(shell: Shell, words: tuple[str, ...]) -> None:
 
 
 def test_places_that_cannot_be_written_are_told_before_the_work(shell: Shell) -> None:
-    assert shell.refused("generate", "still.bmp", "-o", "models") == (3, "save")
+    (shell.folder / "folder.wav").mkdir()
+    assert shell.refused("generate", "still.bmp", "-o", "folder.wav") == (3, "save")
     assert shell.refused("generate", "still.bmp", "-o", "still.bmp/x.wav") == (3, "save")
     assert shell.refused("demo", "--out", "still.bmp") == (3, "bad_input")
 

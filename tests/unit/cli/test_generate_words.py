@@ -70,8 +70,8 @@ def test_they_take_a_length_layers_and_nudges(asked: list[FoleyRequest]) -> None
 
 def test_with_input_the_picture_gives_its_length_alone(asked: list[FoleyRequest]) -> None:
     Image.new("RGB", (64, 48)).save("still.png")
-    assert main(["generate", "still.png", "--text", "rain"]) == 0
-    assert main(["generate", "still.png", "--prompt", "rain"]) == 0
+    assert main(["generate", "still.png", "--text", "rain", "-o", "x.wav"]) == 0
+    assert main(["generate", "still.png", "--prompt", "rain", "-o", "x.wav"]) == 0
     unseen, seen = asked
     assert (len(unseen.frames), len(seen.frames)) == (0, 1)
     assert unseen.duration_s == seen.duration_s
@@ -80,7 +80,7 @@ def test_with_input_the_picture_gives_its_length_alone(asked: list[FoleyRequest]
 
 def test_the_way_can_be_chosen(asked: list[FoleyRequest]) -> None:
     for way, condition in (("clap", "clap_text"), ("clip", "clip_text"), ("prior", "clip_text_prior")):
-        assert main(["generate", "--text", "rain", "--words-through", way]) == 0
+        assert main(["generate", "--text", "rain", "--words-through", way, "-o", "x.wav"]) == 0
         assert asked[-1].condition == condition
 
 
@@ -90,6 +90,7 @@ def test_the_way_can_be_chosen(asked: list[FoleyRequest]) -> None:
         ([], 2, "--text"),
         (["--text", ""], 3, "write what is to be heard"),
         (["--text", "word " * 5000], 3, "too long"),
+        (["--text", "a \x1b[31mred bell"], 3, "control characters"),
         (["--text", "rain", "--prompt", "wind"], 2, "--prompt"),
         (["--text", "rain", "--start", "1"], 2, "--seconds"),
         (["--text", "rain", "--mux", "x.mp4"], 2, "--mux"),
