@@ -16,20 +16,25 @@ ENV_MODELS = "FOOTFALL_MODELS"  # another models folder
 ENV_PYTHON = "FOOTFALL_WORKER_PYTHON"  # an interpreter that can run the worker
 
 
+def _named(environment: Mapping[str, str], variable: str) -> Path | None:
+    """The folder that ``variable`` names, absolute: the worker's current folder is another one than ours."""
+    value = environment.get(variable)
+    return Path(value).expanduser().absolute() if value else None
+
+
 def data_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
     """The folder for what should survive updates: models and the worker's own environment. Not made here."""
     home = Path.home()
     if platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / NAME
+        return (_named(environment, "LOCALAPPDATA") or home / "AppData" / "Local") / NAME
     if platform == "darwin":
         return home / "Library" / "Application Support" / NAME
-    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / NAME
+    return (_named(environment, "XDG_DATA_HOME") or home / ".local" / "share") / NAME
 
 
 def models_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
     """Where model bundles are looked for: FOOTFALL_MODELS, else below the data folder."""
-    named = environment.get(ENV_MODELS)
-    return Path(named).expanduser() if named else data_folder(environment, platform) / "models"
+    return _named(environment, ENV_MODELS) or data_folder(environment, platform) / "models"
 
 
 def worker_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:

@@ -39,7 +39,7 @@ def worker_launch(models: Path | None = None) -> WorkerLaunch:
         return WorkerSettings(
             key=key,
             parent_pid=os.getpid(),
-            models_dir=str(models or models_folder()),
+            models_dir=str((models or models_folder()).absolute()),
             log_dir=str(log_folder()),
         )
 

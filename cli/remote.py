@@ -6,6 +6,7 @@ The worker's lifeline is this process, as it is Blender for a worker of Blender'
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -49,13 +50,14 @@ def start(address: str, keys: Path, models: Path | None = None) -> tuple[Worker,
     settings = WorkerSettings(
         key=new_key(),
         parent_pid=os.getpid(),
-        models_dir=str(models or models_folder()),
+        models_dir=str((models or models_folder()).absolute()),
         log_dir=str(logs),
     )
     assert worker.stdin is not None
     assert worker.stdout is not None
-    worker.stdin.write(settings.line())
-    worker.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):  # it is gone; what follows tells why
+        worker.stdin.write(settings.line())
+        worker.stdin.flush()
     line = worker.stdout.readline()
     if not line:
         code = worker.wait(END_S)

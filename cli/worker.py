@@ -15,10 +15,13 @@ from pathlib import Path
 import zmq.auth
 
 from .. import __version__
+from ..addon.folders import log_folder
 from ..addon.wire.errors import BadInput, WorkerFailedToStart
+from ..addon.wire.texts import scrub
 from ..addon.worker.client import JobClient
 from ..addon.worker.remote import WORKER
 from ..addon.worker.reports import FAILED, WorkerStatus
+from ..addon.worker.supervisor import LOG_NAME
 from ..server.worker.curve import CLIENTS
 from . import remote
 from .jobs import worker_launch
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _watch(once: bool, models: Path | None) -> int:
     client = JobClient(worker_launch(models), version=__version__)
-    shown = 0
+    log = _Log(log_folder() / LOG_NAME)
     try:
         client.restart()
         while True:
@@ -66,14 +69,43 @@ def _watch(once: bool, models: Path | None) -> int:
                         raise WorkerFailedToStart(event.sentence, event.detail)
                     if event.state == "ready" and once:
                         return 0
-            log = client.log_tail(1000)
-            for line in log[shown:]:
+            for line in log.news():
                 _say(f"  {line}")
-            shown = len(log)
     except KeyboardInterrupt:
         return 0
     finally:
         client.close()
+
+
+class _Log:
+    """What is added to a rotated log from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file, self._at = self._size()
+
+    def news(self) -> list[str]:
+        """Whole lines that came since the last call; after a rotation those of the new file."""
+        file, size = self._size()
+        if file != self._file or size < self._at:
+            self._file, self._at = file, 0
+        if size <= self._at:
+            return []
+        with self._path.open("rb") as opened:
+            opened.seek(self._at)
+            lines = opened.read().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+        self._at += sum(map(len, lines))
+        return [scrub(line.decode(errors="replace").rstrip(), 1_000) for line in lines]
+
+    def _size(self) -> tuple[int, int]:
+        """(which file, its bytes); nothing of it while there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_size
 
 
 def _line(status: WorkerStatus) -> str:
