@@ -79,3 +79,45 @@ def bouncing_ball(
             picture = cv2.warpAffine(picture, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
         film[number] = np.clip(picture + 0.5, 0, 255)
     return film, [time for time, _ in touches if time < count - 4]
+
+
+_LARGE, _WIDE = 448, 640  # lines and columns that small things are drawn in before pictures are reduced
+
+
+def _reduced(picture: np.ndarray, lines: int) -> np.ndarray:
+    size = (round(_WIDE * lines / _LARGE), lines)
+    return np.clip(cv2.resize(picture, size, interpolation=cv2.INTER_AREA) + 0.5, 0, 255).astype(np.uint8)
+
+
+def _blotches(seed: int) -> np.ndarray:
+    chance = np.random.default_rng(seed).normal(0.0, 1.0, (_LARGE, _WIDE))
+    return (cv2.GaussianBlur(chance, (0, 0), 10.0) * 200.0 + 120.0).astype(np.float32)
+
+
+def bouncing_pebble(lines: int, *, seed: int = 0, count: int = 60) -> tuple[np.ndarray, list[float]]:
+    """((count, lines, w) uint8, touches in pictures): pale, and 27 thousandths of the picture wide."""
+    back, radius, speed, gravity = _blotches(seed), 6.0, 9.0, 0.8
+    touches = falls(14.3 + 0.27 * seed, 3, speed, 0.7, gravity)
+    rows, columns = np.mgrid[:_LARGE, :_WIDE].astype(np.float32)
+    film = []
+    for number in range(count):
+        down = 300.0 - radius - height_at(float(number), touches, speed, gravity)
+        away = np.hypot(columns - 200.0 - 2.0 * number, rows - down)
+        film.append(_reduced(back + 40.0 * np.clip(radius - away + 0.5, 0.0, 1.0), lines))
+    return np.stack(film), [time for time, _ in touches if time < count - 4]
+
+
+def falling_stick(lines: int, *, seed: int = 0, count: int = 48) -> tuple[np.ndarray, list[float]]:
+    """((count, lines, w) uint8, touches in pictures): thin and pale; it turns about one of its ends."""
+    back, speed, gravity = _blotches(seed), 0.11, 0.01  # radians
+    touches = falls(14.3 + 0.3 * seed, 3, speed, 0.6, gravity)
+    hinge, film = np.array([160.0, 260.0]), []
+    for number in range(count):
+        angle = height_at(float(number), touches, speed, gravity)
+        along = 260.0 * np.array([np.cos(angle), -np.sin(angle)])
+        side = 1.5 * np.array([np.sin(angle), np.cos(angle)])
+        corners = [hinge - side, hinge + side, hinge + along + side, hinge + along - side]
+        cover = np.zeros((_LARGE, _WIDE), np.uint8)
+        cv2.fillPoly(cover, [np.rint(np.array(corners) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        film.append(_reduced(back + cover * np.float32(25.0 / 255.0), lines))
+    return np.stack(film), [time for time, _ in touches if time < count - 4]

@@ -12,7 +12,16 @@ from footfall.addon.wire import limits
 from footfall.addon.wire.errors import BadInput, Cancelled
 from footfall.addon.wire.messages import Event
 from footfall.server.vision.hits import find_hits
-from footfall.tests.fakes.moving_shapes import HEIGHT, WIDTH, bouncing_ball, draw_ball, ground
+from footfall.server.vision.look import LARGEST, look_at
+from footfall.tests.fakes.moving_shapes import (
+    HEIGHT,
+    WIDTH,
+    bouncing_ball,
+    bouncing_pebble,
+    draw_ball,
+    falling_stick,
+    ground,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +40,27 @@ def test_bounces_are_found_to_the_sub_frame(seed: int) -> None:
     events = find_hits(film, RATE)
     assert max(errors(events, truth, RATE)) < 0.5
     assert len(events) == len(truth)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_pale_pebble_of_six_pixels_is_seen(seed: int) -> None:
+    film, truth = bouncing_pebble(LARGEST, seed=seed)
+    events = find_hits(film, RATE)
+    assert max(errors(events, truth, RATE)) < 0.5
+    assert len(events) == len(truth)
+
+
+@pytest.mark.parametrize("lines", [144, LARGEST])
+def test_a_thin_pale_stick_is_seen(lines: int) -> None:
+    film, truth = falling_stick(lines)
+    assert max(errors(find_hits(film, RATE), truth, RATE)) < 0.5
+
+
+def test_large_films_are_reduced_and_small_ones_stay() -> None:
+    film, truth = bouncing_pebble(2 * LARGEST)
+    assert max(errors(find_hits(film, RATE), truth, RATE)) < 0.5
+    assert look_at(film).picture(0).shape == (LARGEST, 320)
+    assert look_at(film[:, :100]).picture(0).shape == (100, 640)
 
 
 def test_a_hit_says_where_and_how_hard() -> None:
