@@ -36,6 +36,7 @@ class Beds:
         self._takes = range(request.first_take, request.first_take + request.takes)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
         cuts = request.cuts if request.hard_cuts else ()
+        self._calm = "spots" in request.layers and bool(request.events) and not request.in_sync
         self._parts = bed.segments(request.duration_s, cuts, loop=request.loop)
         self.silent: list[int] = []
 
@@ -120,12 +121,14 @@ class Beds:
     def _finished(self, pieces: Sequence[np.ndarray]) -> np.ndarray:
         request, rate_in_hz, rate_hz = self._request, self._models.rate_hz, self._request.rate_hz
         sound = pieces[0]
-        if len(pieces) > 1 or request.loop or request.in_sync:
+        if len(pieces) > 1 or request.loop or request.in_sync or self._calm:
             columns = [finishing.as_columns(piece) for piece in pieces]
             resampled = [finishing.resample(piece, rate_in_hz, rate_hz) for piece in columns]
             sound, rate_in_hz = bed.joined(resampled, self._parts, rate_hz), rate_hz
         if request.in_sync and request.events:
             sound = syncing.aligned(sound, request.events, rate_hz)
+        if self._calm:
+            sound = bed.calmed(sound, rate_hz)
         if request.loop:
             sound = bed.looped(sound, self._samples)
         return finishing.finish(

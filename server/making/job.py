@@ -132,20 +132,20 @@ class Job:
             done += batch.work
 
     def finished(self, batches: dict[str, Batch], sounds: dict[str, np.ndarray]) -> Iterator[Clip]:
-        """Clips of every take: the beds, then the spots."""
+        """Clips of every take: the bed, then the spots."""
         takes = self._takes
         placing = self._placing()
         placed = [self._placed(take, sounds["spots"], placing) for take in takes if "spots" in sounds]
-        if self._bed is not None:
-            for number, take in enumerate(takes):
-                self._tell("finishing", 0.5 + number / len(takes) / 2)
-                hits = placed[number] if placed else []
+        for number, take in enumerate(takes):
+            self._tell("finishing", 0.5 + number / len(takes) / 2)
+            hits = placed[number] if placed else []
+            made = layers.clips(hits, take, placing)
+            if self._bed is not None:
                 heard_s = [one.heard_s(placing.rate_hz) for one in hits]
-                yield self._bed.clip(take, batches, sounds, heard_s, self.control)
-            self.silent = tuple(self._bed.silent)
-        for take, hits in zip(takes, placed, strict=False):  # none without spots
-            self._tell("finishing", 1.0)
-            yield from layers.clips(hits, take, placing)
+                made.insert(0, self._bed.clip(take, batches, sounds, heard_s, self.control))
+                self.silent = tuple(self._bed.silent)
+            yield from layers.together(made, self.control.check) if len(made) > 1 else made
+        self._tell("finishing", 1.0)
 
     def _placing(self) -> layers.Placing:
         request = self.request

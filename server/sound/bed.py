@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from scipy.ndimage import median_filter, minimum_filter1d, uniform_filter1d
+
+from .headroom import turned_down
 
 CUT_S = Fraction(1, 100)  # in which one side of a hard cut goes over into the other, half before it
 LEAD_S = Fraction(12, 25)  # made before a cut and not heard: models begin softly, and a cut does not
 SHORTEST_S = Fraction(1, 4)  # between cuts: what is shorter belongs to what is before it
 LOOP_S = Fraction(1, 2)  # at most: what lies behind the end and goes over into the beginning
 LOOK_AHEAD_S, RELEASE_S = 0.005, 0.15
+CALM_STEP_S, CALM_AROUND_S = 0.005, 1.5
+CALM_OVER_DB, MOST_CALM_DB = 6.0, 12.0  # over the middle level around it; by how much it comes down at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,22 @@ def looped(sound: np.ndarray, samples: int) -> np.ndarray:
     closed[: len(beyond)] *= rise(len(beyond))
     closed[: len(beyond)] += beyond * rise(len(beyond))[::-1]
     return closed
+
+
+def calmed(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """``sound`` (N, C) with what sticks out of it turned down: where each hit has a sound of its own, a bed
+    that strikes as well is heard as hits which nobody sees.
+    """
+    step = max(1, round(CALM_STEP_S * rate_hz))
+    padded = np.pad(sound, ((0, -len(sound) % step), (0, 0)))
+    power = np.square(padded).reshape(len(padded) // step, -1).mean(axis=1, dtype=np.float64)
+    level = np.sqrt(uniform_filter1d(power, 4, mode="nearest"))
+    middle = median_filter(level, round(CALM_AROUND_S / CALM_STEP_S) | 1, mode="nearest")
+    allowed = middle * 10.0 ** (CALM_OVER_DB / 20.0)
+    gain = np.clip(allowed / np.maximum(level, 1e-12), 10.0 ** (-MOST_CALM_DB / 20.0), 1.0)
+    gain[level <= 0.0] = 1.0
+    gain = uniform_filter1d(minimum_filter1d(gain, 5, mode="nearest"), 5, mode="nearest")
+    return turned_down(sound, 0, gain, step)
 
 
 def ducked(

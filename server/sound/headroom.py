@@ -38,13 +38,24 @@ def fitted(
     # A mean over no more than the minimum looked at never passes what is allowed, at the steps or between.
     gain = minimum_filter1d(gain, 2 * half + 3, mode="constant", cval=1.0)
     gain = uniform_filter1d(gain, 2 * half + 1, mode="nearest")
-    middles = (np.arange(len(gain)) + 0.5) * step
     found = []
     for part, start in zip(parts, starts, strict=True):
         check()
-        now = np.interp(np.arange(start, start + len(part)), middles, gain)
-        found.append(part * now.astype(np.float32)[:, None])
+        found.append(turned_down(part, start, gain, step))
     return found
+
+
+def turned_down(part: np.ndarray, start: int, gain: np.ndarray, step: int) -> np.ndarray:
+    """``part`` (M, C) with the gain of its time, one for every ``step`` samples; itself where that is 1."""
+    if float(gain[max(0, start // step - 1) : (start + len(part)) // step + 2].min()) >= 1.0:
+        return part
+    middles = (np.arange(len(gain)) + 0.5) * step
+    turned = np.empty_like(part)
+    for low in range(0, len(part), BLOCK):
+        piece = part[low : low + BLOCK]
+        now = np.interp(np.arange(start + low, start + low + len(piece)), middles, gain)
+        turned[low : low + BLOCK] = piece * now.astype(np.float32)[:, None]
+    return turned
 
 
 def _peaks(

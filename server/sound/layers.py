@@ -8,7 +8,7 @@ its distance, and tails ring on until the same thing is hit again. Pure function
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -91,6 +91,17 @@ def clips(placed: Sequence[Placed], take: int, placing: Placing) -> list[Clip]:
     return [
         _clip(together[0], take, placing, *_mixed(together, placing.rate_hz, placing.most_samples))
         for together in groups.values()
+    ]
+
+
+def together(clips: Sequence[Clip], check: Callable[[], None] = lambda: None) -> list[Clip]:
+    """The clips of one take, so that their sum, which is what is heard, is no clipping either."""
+    rate_hz = clips[0].rate_hz if clips else 0
+    starts = [round(clip.start_s * rate_hz) for clip in clips]
+    fitted = headroom.fitted([clip.waveform for clip in clips], starts, rate_hz, check) if clips else []
+    return [
+        clip if sound is clip.waveform else replace(clip, waveform=sound)
+        for clip, sound in zip(clips, fitted, strict=True)
     ]
 
 

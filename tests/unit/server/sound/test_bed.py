@@ -21,6 +21,10 @@ def hum(seconds: Fraction, seed: int = 0) -> np.ndarray:
     return random.normal(0, 0.1, (round(seconds * RATE), 1)).astype(np.float32)
 
 
+def level_db(sound: np.ndarray) -> float:
+    return float(10 * np.log10(np.square(sound.astype(float)).mean() + 1e-20))
+
+
 @settings(max_examples=60)
 @given(
     duration_s=st.fractions(Fraction(1, 100), 60, max_denominator=1000),
@@ -123,3 +127,29 @@ def test_the_bed_is_down_when_the_hit_begins_and_back_soon() -> None:
     assert level[round(0.3 * RATE)] == pytest.approx(-12.0, abs=0.01)
     assert level[round(0.475 * RATE)] == pytest.approx(-6.0, abs=0.2)
     assert level[round(0.56 * RATE)] == pytest.approx(0.0, abs=0.01)
+
+
+def test_what_sticks_out_of_a_bed_is_calmed() -> None:
+    random = np.random.default_rng(4)
+    rain = random.normal(0, 0.05, (6 * RATE, 1)).astype(np.float32)
+    struck = rain.copy()
+    fall = np.exp(-np.arange(RATE // 2) / (0.05 * RATE))[:, None]
+    struck[3 * RATE : 3 * RATE + RATE // 2] += (fall * random.normal(0, 0.6, (RATE // 2, 1))).astype(
+        np.float32
+    )
+    calm = bed.calmed(struck, RATE)
+    first = slice(3 * RATE, 3 * RATE + 480)
+    assert level_db(calm[first]) < level_db(struck[first]) - 9
+    assert level_db(calm[first]) > level_db(struck[first]) - 13
+    assert np.array_equal(calm[: 2 * RATE], rain[: 2 * RATE])
+    assert np.array_equal(calm[4 * RATE :], rain[4 * RATE :])
+    assert np.abs(np.diff(calm[:, 0])).max() <= np.abs(np.diff(struck[:, 0])).max()
+
+
+@pytest.mark.parametrize("samples", [1, 100, 5_000])
+def test_a_bed_that_goes_on_stays_as_it_is(samples: int) -> None:
+    time = np.arange(samples) / RATE
+    swells = (np.sin(2 * np.pi * 200 * time) * (1 + 0.5 * np.sin(2 * np.pi * 0.4 * time)))[:, None]
+    sound = np.repeat(swells, 2, 1).astype(np.float32)
+    assert np.array_equal(bed.calmed(sound, RATE), sound)
+    assert not bed.calmed(np.zeros((samples, 1), np.float32), RATE).any()

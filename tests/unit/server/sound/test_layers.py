@@ -12,6 +12,7 @@ from footfall.addon.wire import limits
 from footfall.addon.wire.messages import Clip, Event
 from footfall.server.sound import layers, spots
 from footfall.server.sound.clusters import Cluster
+from footfall.server.sound.finishing import limit, resample, true_peak
 from footfall.server.sound.layers import Placing
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -173,3 +174,19 @@ def test_thousands_of_hits_end() -> None:
 def test_labels_stay_within_the_bound() -> None:
     [clip] = clips(cluster(hit(1, "w" * limits.WORDS)), np.ones(100, np.float32))
     assert len(clip.label) <= limits.NAME
+
+
+def test_a_take_as_a_whole_never_clips() -> None:
+    noise = np.random.default_rng(6).normal(0, 0.3, (2 * RATE, 1)).astype(np.float32)
+    rain = limit(resample(noise, RATE // 3, RATE), RATE, -4.0)  # as wide as the models' own
+    bed = Clip(take=0, layer="bed", start_s=Fraction(0), rate_hz=RATE, waveform=rain, label="bed", score=0.0)
+    hits = clips(cluster(hit(2, pan=-0.7), hit(4, pan=0.5)), np.float32(1.6) * bell(0.5))
+    made = layers.together([bed, *hits])
+    total = np.zeros((6 * RATE, 2), np.float32)
+    for clip in made:
+        start = round(clip.start_s * RATE)
+        total[start : start + len(clip.waveform)] += clip.waveform
+    assert true_peak(total, RATE) < 10 ** (-1 / 20)
+    assert np.array_equal(made[0].waveform[:RATE], rain[:RATE])  # far from hits nothing is turned down
+    assert [clip.start_s for clip in made] == [clip.start_s for clip in (bed, *hits)]
+    assert layers.together([]) == []
