@@ -29,7 +29,7 @@ from footfall.addon.wire.messages import (
     Result,
 )
 from footfall.addon.worker.conductor import Conductor
-from footfall.addon.worker.reports import EventQueue, Report
+from footfall.addon.worker.reports import EventQueue, Report, WorkerStatus
 from footfall.addon.worker.supervisor import Patience
 from footfall.server.worker.engine import Description
 from footfall.server.worker.session import Session
@@ -328,6 +328,11 @@ class Rig:
         """All events of a kind, of one job if named."""
         found = [event for event in self.events if isinstance(event, kind)]
         return [event for event in found if job_id is None or event.job_id == job_id]
+
+    def states(self) -> list[str]:
+        """The worker's states in order, each told once."""
+        found = [event.state for event in self.of(WorkerStatus)]
+        return [state for index, state in enumerate(found) if index == 0 or state != found[index - 1]]
 
     def ends(self, job_id: str) -> list[Any]:
         """How a job ended; more than one entry would be a mistake."""
