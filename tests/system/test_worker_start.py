@@ -264,7 +264,7 @@ def test_key_nowhere(tmp_path: Path) -> None:
 STUB = """
 import json, sys
 from pathlib import Path
-from ..tests_fake import FakePipeline
+from ...tests_fake import FakePipeline
 
 class FoleyPipeline(FakePipeline):
     def __init__(self, settings):
@@ -282,14 +282,15 @@ def extension(tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     shutil.copytree(ROOT / "addon/wire", root / "addon/wire", ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "server").mkdir()
-    for path in (ROOT / "server").glob("*.py"):
-        shutil.copy(path, root / "server")
+    for name in ("server", "server/worker", "server/making"):
+        (root / name).mkdir()
+        for path in (ROOT / name).glob("*.py"):
+            shutil.copy(path, root / name)
     text = (root / "__init__.py").read_text().replace(footfall.__version__, "77.0")
     (root / "__init__.py").write_text(text)
     fake = (ROOT / "tests/fakes/fake_pipeline.py").read_text().replace("from footfall.", "from .")
     (root / "tests_fake.py").write_text(fake)
-    (root / "server" / "pipeline.py").write_text(STUB)
+    (root / "server" / "making" / "pipeline.py").write_text(STUB)
     return root
 
 
