@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Trains AudioLDM's UNet: latents of sounds under what is told of them (conditioning.py).
 
-Velocity prediction over a schedule whose last step is pure noise (Lin et al. 2023, arXiv:2305.08891), so that
-level and noise floor are learnt; losses weighted by the signal-to-noise ratio (min-SNR, Hang et al. 2023,
-arXiv:2303.09556). Latents and rows come from ``features``; nothing here decodes a sound.
+Its loss is ``velocity``'s. Latents and rows come from ``features``; nothing here decodes a sound.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -25,8 +21,9 @@ from ..models.layouts import Config
 from ..sampling.quality import QUALITIES
 from .conditioning import CONDITIONS, KINDS, Source, load_source
 from .features import Features
-from .loop import Player
 from .starter_layout import starter_layout
+from .unet import UnetRecipe, build, write, write_scheduler
+from .velocity import Velocity
 
 NAME = "audioldm"
 DEFAULT_STEPS = 20_000
@@ -35,7 +32,6 @@ FOLDERS = {"clap": NAME, "clip": "clipsonic", "clip_text": "clipsonic-labels"}  
 
 SHOT = 64  # latent columns of a shot
 RATE = 5e-4
-GAMMA = 5.0  # of min-SNR
 DROPPED = 0.1  # share of conditions that are the row of no words
 BLUR = 0.02  # deviation of the noise on each number of a condition, at most; a mapped row is never exact
 ROLLED = 0.5  # share of steady sounds that begin elsewhere
@@ -48,9 +44,9 @@ SAMPLING = {name: {"guidance": 2.0, "low": 0.6, "high": 60.0} for name in QUALIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(UnetRecipe):
     """``batch``: shots a step. ``lengths``: columns of a sound -> share of the steps with such sounds; a step
-    with longer ones has fewer, so that all cost about the same. ``fade``: of the rate, as a Player has it.
+    with longer ones has fewer, so that all cost about the same.
     """
 
     batch: int = 16
@@ -58,7 +54,6 @@ class Recipe:
     rate: float = RATE
     ema: float = 0.9995
     warmup: int = 300
-    fade: tuple[int, int] | None = None
 
 
 FULL = Recipe(lengths={64: 0.84, 128: 0.08, 256: 0.08}, fade=(18_000, 400))
@@ -74,23 +69,11 @@ class AudioLDMTask:
         self.name = FOLDERS[source.name]
         self._data, self._source, self._recipe, self._seed = data, source, recipe, seed
         self._unet_config, self._scheduler_config = unet, scheduler
-        self._signal, self._spread = schedule(scheduler)
+        self._velocity = Velocity(scheduler)
         torch.manual_seed(seed)
         self.unet = build(unet)
         spread_out(self.unet.class_embedding, source.known(), BLUR)
-        self.players = (
-            Player(
-                name=NAME,
-                module=self.unet,
-                loss=self._loss,
-                rate=recipe.rate,
-                betas=(0.9, 0.99),
-                weight_decay=0.01,
-                ema=recipe.ema,
-                warmup=recipe.warmup,
-                fade=recipe.fade,
-            ),
-        )
+        self.players = (recipe.player(NAME, self.unet, self._loss),)
 
     def config(self) -> dict[str, Any]:
         """What the weights and every batch depend on."""
@@ -142,60 +125,17 @@ class AudioLDMTask:
         return normalize(normalize(row, dim=0) + torch.from_numpy(blur).float(), dim=0)
 
     def _loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, device = batch["latents"], batch["latents"].device
-        times = even_times(len(clean), len(self._signal), generator, device)
-        signal = self._signal.to(device)[times].view(-1, 1, 1, 1)
-        spread = self._spread.to(device)[times].view(-1, 1, 1, 1)
-        noise = torch.randn(clean.shape, generator=generator, device=device)
-        found = self._predict(signal * clean + spread * noise, times, batch["conditions"])
-        errors = (found.float() - (signal * noise - spread * clean)).square().mean((1, 2, 3))
-        loss = (errors * weights((signal / spread).square().flatten())).mean()
-        return loss, {"error": errors.detach().mean()}
+        def predict(noisy: Tensor, times: Tensor) -> Tensor:
+            return self._predict(noisy, times, batch["conditions"])
+
+        return self._velocity.loss(batch["latents"], predict, generator)
 
     def _predict(self, rows: Tensor, times: Tensor, conditions: Tensor) -> Tensor:
         return self.unet(rows, times, None, class_labels=conditions, return_dict=False)[0]
 
     def write_part(self, folder: Path) -> None:
-        write(self.unet.state_dict(), self._unet_config, self._scheduler_config, folder)
-
-
-def weights(snr: Tensor) -> Tensor:
-    """Of squared velocity errors at signal-to-noise ratios ``snr``.
-
-    An error of velocity counts snr + 1 times that of the clean sound, which min-SNR would weigh with
-    min(snr, 5). With snr + 1 on both sides the last step, where snr is 0 and the level is decided, counts in
-    full.
-    """
-    return (snr + 1.0).clamp(max=GAMMA) / (snr + 1.0)
-
-
-def even_times(count: int, steps: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """(count,) timesteps, each uniform, together spread evenly: a calmer loss for small batches."""
-    start = torch.rand(1, generator=generator, device=device)
-    places = (start + torch.arange(count, device=device) / count) % 1.0
-    return (places * steps).long().clamp(max=steps - 1)
-
-
-def schedule(scheduler: Config) -> tuple[Tensor, Tensor]:
-    """sqrt(alpha) and sqrt(1 - alpha) of each timestep, (1000,) float32, as the solvers will use them."""
-    from ..sampling.schedules import make_scheduler
-
-    alphas = make_scheduler(scheduler, "ddim").alphas_cumprod.double()
-    return alphas.sqrt().float(), (1.0 - alphas).sqrt().float()
-
-
-def build(config: Config) -> Any:
-    """The network with random weights."""
-    from diffusers import UNet2DConditionModel
-    from diffusers.models.attention_processor import AttnProcessor
-
-    plain = {key: value for key, value in config.items() if not key.startswith("_")}
-    unet = UNet2DConditionModel.from_config(plain)
-    if not torch.cuda.is_available():
-        # With heads as narrow as ours, the gradient of torch's fused attention takes a processor a fifth of
-        # the step; as plain products it takes next to nothing.
-        unet.set_attn_processor(AttnProcessor())
-    return unet
+        write(self.unet.state_dict(), self._unet_config, folder)
+        write_scheduler(self._scheduler_config, folder)
 
 
 @torch.no_grad()
@@ -226,15 +166,6 @@ def cross_faded(first: Tensor, second: Tensor, seam: int) -> Tensor:
     before, after = (piece.mean(1, keepdim=True) for piece in (first, second))
     varying = (first[:, -seam:] - before) * fall.sqrt() + (second[:, :seam] - after) * rise.sqrt()
     return torch.cat([first[:, :-seam], before * fall + after * rise + varying, second[:, seam:]], dim=1)
-
-
-def write(state: Mapping[str, Tensor], unet: Config, scheduler: Config, folder: Path) -> None:
-    """The part as a bundle holds it, weights in float16; with the scheduler's configuration beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, config in (("config.json", unet), ("scheduler_config.json", scheduler)):
-        (folder / name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    halves = {name: value.detach().cpu().half().contiguous() for name, value in state.items()}
-    save_file(halves, folder / "diffusion_pytorch_model.safetensors")
 
 
 def task(work: Path, settings: Any) -> AudioLDMTask:

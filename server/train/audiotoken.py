@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.models.attention_processor import AttnProcessor
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
@@ -212,10 +210,7 @@ def count(modules: Iterable[nn.Module]) -> int:
 
 def write(embedder: Embedder, config: Mapping[str, Any], folder: Path) -> None:
     """``config.json`` and ``model.safetensors``, in a new or existing folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    halves = {name: value.detach().cpu().half().contiguous() for name, value in embedder.state_dict().items()}
-    save_file(halves, folder / "model.safetensors")
+    parts.write(folder, config, embedder.state_dict())
 
 
 def hearings(ear: Ear, sample: Sample) -> np.ndarray:
@@ -291,7 +286,7 @@ def _models(work: Path, model: str | None, folder: Path, device: torch.device) -
     if not model:
         clap.space = space_of(work, "clap")
     painter = load_painter(bundle, device, torch.float32, nothing)
-    if device.type == "cpu":  # where the gradient of fused attention is slow, see ``audioldm.build``
+    if device.type == "cpu":  # where the gradient of fused attention is slow, see ``unet.build``
         painter.modules["unet"].set_attn_processor(AttnProcessor())  # type: ignore[operator]
     return clap, painter
 

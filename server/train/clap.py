@@ -21,11 +21,11 @@ from ..models import clap
 from ..models.tokens import Tokens
 from . import mel, vocabulary
 from .contrastive import LARGEST_SCALE, Heads
-from .kept import Kept, Tick, keep
+from .kept import Kept, Tick
 from .seats import derive
 from .starter_layout import starter_layout
 from .synth import shot
-from .tower import Files, Pair, TowerTask
+from .tower import Files, Pair, TowerTask, kept_shots
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -174,11 +174,8 @@ def changed(kept: Tensor, generator: torch.Generator) -> Tensor:
 def task(work: Path, settings: Settings, tick: Tick = lambda done: None) -> ClapTask:
     """Raises BadInput when the world has no sounds."""
     plan = starter_layout(tiny=settings.tiny)
-    world, folder = work / "world", work / NAME / "kept"
-    seen = keep(world, "train", folder, _rows, _VERSION, tick=tick)
-    held_out = None
-    if any(world.glob("scene-*.tar")):
-        held_out = keep(world, "scene", folder, _rows, _VERSION, tick=tick)
+    folder = work / NAME / "kept"
+    seen, held_out = kept_shots(work / "world", folder, _rows, _VERSION, tick=tick)
     return ClapTask(
         plan.clap,
         vocabulary.clap_tokenizer(work, plan.vocabulary),

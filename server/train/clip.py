@@ -19,10 +19,10 @@ from torch.nn.functional import normalize
 from ..models.tokens import Tokens
 from . import vocabulary
 from .contrastive import LARGEST_SCALE, Heads
-from .kept import Kept, Tick, keep
+from .kept import Kept, Tick
 from .seats import derive
 from .starter_layout import starter_layout
-from .tower import Files, Pair, TowerTask
+from .tower import Files, Pair, TowerTask, kept_shots
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -145,11 +145,8 @@ def changed(frames: Tensor, size: int, generator: torch.Generator) -> Tensor:
 def task(work: Path, settings: Settings, tick: Tick = lambda done: None) -> ClipTask:
     """Raises BadInput when the world has no frames."""
     plan = starter_layout(tiny=settings.tiny)
-    world, folder = work / "world", work / NAME / "kept"
-    seen = keep(world, "train", folder, _frames, _VERSION, frames=True, tick=tick)
-    held_out = None
-    if any(world.glob("frames-scene-*.tar")):
-        held_out = keep(world, "scene", folder, _frames, _VERSION, frames=True, tick=tick)
+    folder = work / NAME / "kept"
+    seen, held_out = kept_shots(work / "world", folder, _frames, _VERSION, frames=True, tick=tick)
     return ClipTask(
         plan.clip,
         vocabulary.clip_tokenizer(work, plan.clip_vocabulary),

@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...addon.wire.errors import BadInput, ModelMissing, ModelRefused
 from ..models.weights import load_weights
-from . import mel
+from . import mel, parts
 from .loop import Player
 from .shards import read_shards
 from .synth.families import NAMES
@@ -193,13 +192,8 @@ class JudgeTask:
         return loss, {"right": right.detach()}
 
     def write_part(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         config = {"families": list(NAMES), **self._sizes}
-        weights = {
-            name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()
-        }
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_file(weights, folder / "model.safetensors")
+        parts.write(folder, config, self.network.state_dict(), dtype=torch.float32)
 
 
 def changed(row: Tensor, draw: np.random.Generator) -> Tensor:

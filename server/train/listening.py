@@ -29,7 +29,7 @@ from ..sampling.guidance import Guidance
 from ..sampling.noise import noise
 from ..sampling.quality import QUALITIES, Quality
 from ..sampling.schedules import make_scheduler
-from . import audioldm, checkpoints, parts
+from . import audioldm, checkpoints, parts, unet
 
 BINS = 16  # of a latent column
 SHOT = 64  # columns
@@ -46,7 +46,8 @@ def write_average(work: Path, folder: Path) -> int:
     state = checkpoints.load(state_folder)
     weights = checkpoints.pick(state.tensors, f"{audioldm.NAME}/average")
     config = state.facts["config"]
-    audioldm.write(weights, config["unet"], config["scheduler"], folder)
+    unet.write(weights, config["unet"], folder)
+    unet.write_scheduler(config["scheduler"], folder)
     return int(state.facts["step"])
 
 

@@ -82,6 +82,10 @@ class Recipe:
             clip=self.clip,
         )
 
+    def said(self) -> dict[str, Any]:
+        """As a checkpoint keeps it."""
+        return asdict(self) | {"network": dict(self.network), "betas": list(self.betas)}
+
 
 # Rate, decay, average, warm-up, batch, dropouts, clipping and 64 steps of the public prior's example
 # configuration.
@@ -241,12 +245,11 @@ class MapperTask:
 
     def config(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""
-        said = asdict(self.recipe)
         return {
             "kind": self.kind,
             "size": self.size,
             "seed": self._seed,
-            "recipe": said | {"network": dict(self.recipe.network), "betas": list(self.recipe.betas)},
+            "recipe": self.recipe.said(),
             "sizes": list(self.pairs.sizes),
             "pairs": len(self.pairs),
             **spaces(self.pairs.clip_space, self.pairs.clap_space),

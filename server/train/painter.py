@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Trains the painter: a UNet that makes latents of the world's frames under the captions of their shots.
 
-As in ``audioldm``: velocity prediction over a schedule that ends in pure noise, min-SNR weights. What reads
-the captions is our CLIP's text tower, which stays as it is. The finished part holds ``unet``, ``scheduler``,
+Its loss is ``velocity``'s, as for sounds. What reads the captions is our CLIP's text tower, which stays as it
+is. The finished part holds ``unet``, ``scheduler``,
 ``text_encoder`` and ``tokenizer``; with the VAE they are a pipeline that diffusers opens.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,17 @@ from torch import Tensor
 
 from ..models.picture_words import Reader
 from ..models.weights import load_weights
-from . import audioldm, parts
-from .audioldm import build, even_times, schedule, weights
+from . import parts
+from .autoencoder import build as build_vae
 from .clip import whole
 from .kept import Kept, keep
 from .picture_layout import PictureLayout, picture_layout
 from .picture_text import write_text
 from .picture_vae import latents_of
-from .seats import Player
 from .settings import Settings
 from .shards import Sample
-from .vae import build as build_vae
+from .unet import UnetRecipe, build, write, write_scheduler
+from .velocity import Velocity
 
 NAME = "painter"
 SPLIT = "train"
@@ -42,18 +42,8 @@ PHOTO = 0.4  # share of the others that begin as a prompt with a sound's token d
 _ARTICLES = ("a ", "an ", "the ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """``batch``: pictures a step."""
-
-    batch: int
-    rate: float = 8e-4
-    ema: float = 0.999
-    warmup: int = 200
-
-
-FULL = Recipe(batch=48)
-TINY = Recipe(batch=4, warmup=2, ema=0.9)
+FULL = UnetRecipe(batch=48, rate=8e-4, ema=0.999, warmup=200)
+TINY = replace(FULL, batch=4, warmup=2, ema=0.9)
 
 
 class PainterTask:
@@ -62,26 +52,15 @@ class PainterTask:
     name = NAME
 
     def __init__(
-        self, data: Kept, reader: Reader, clip: Path, layout: PictureLayout, recipe: Recipe, seed: int
+        self, data: Kept, reader: Reader, clip: Path, layout: PictureLayout, recipe: UnetRecipe, seed: int
     ) -> None:
         """``clip``: the finished CLIP part that ``reader`` is made of."""
         self._data, self._reader, self._clip = data, reader, clip
         self._layout, self._recipe, self._seed = layout, recipe, seed
-        self._signal, self._spread = schedule(layout.scheduler)
+        self._velocity = Velocity(layout.scheduler)
         torch.manual_seed(seed)
         self.unet = build(layout.unet)
-        self.players = (
-            Player(
-                name=NAME,
-                module=self.unet,
-                loss=self._loss,
-                rate=recipe.rate,
-                betas=(0.9, 0.99),
-                weight_decay=0.01,
-                ema=recipe.ema,
-                warmup=recipe.warmup,
-            ),
-        )
+        self.players = (recipe.player(NAME, self.unet, self._loss),)
 
     def config(self) -> dict[str, Any]:
         """What the weights and every batch depend on."""
@@ -109,20 +88,14 @@ class PainterTask:
         return {"latents": torch.from_numpy(np.stack(latents)).float(), "states": states.clone()}
 
     def _loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, device = batch["latents"], batch["latents"].device
-        times = even_times(len(clean), len(self._signal), generator, device)
-        signal = self._signal.to(device)[times].view(-1, 1, 1, 1)
-        spread = self._spread.to(device)[times].view(-1, 1, 1, 1)
-        noise = torch.randn(clean.shape, generator=generator, device=device)
-        found = self.unet(signal * clean + spread * noise, times, batch["states"], return_dict=False)[0]
-        errors = (found.float() - (signal * noise - spread * clean)).square().mean((1, 2, 3))
-        loss = (errors * weights((signal / spread).square().flatten())).mean()
-        return loss, {"error": errors.detach().mean()}
+        def predict(noisy: Tensor, times: Tensor) -> Tensor:
+            return self.unet(noisy, times, batch["states"], return_dict=False)[0]
+
+        return self._velocity.loss(batch["latents"], predict, generator)
 
     def write_part(self, folder: Path) -> None:
-        audioldm.write(self.unet.state_dict(), self._layout.unet, self._layout.scheduler, folder / "unet")
-        (folder / "scheduler").mkdir()
-        (folder / "unet" / "scheduler_config.json").rename(folder / "scheduler" / "scheduler_config.json")
+        write(self.unet.state_dict(), self._layout.unet, folder / "unet")
+        write_scheduler(self._layout.scheduler, folder / "scheduler")
         write_text(self._clip, folder)
 
 
@@ -154,7 +127,7 @@ def kept_latents(work: Path, layout: PictureLayout) -> Kept:
     """
     mark = parts.fingerprint(work, "pictures/vae")
     folder = parts.part_folder(work, "pictures/vae")
-    vae = load_weights(lambda: build_vae(layout.vae), folder / "diffusion_pytorch_model.safetensors")
+    vae = load_weights(lambda: build_vae(layout.vae), folder / parts.DIFFUSERS_WEIGHTS)
     vae.to(memory_format=torch.channels_last)
 
     def make(sample: Sample) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finished parts of a training's folder, opened the way the worker opens a bundle.
+"""Finished parts of a training's folder: written, and opened the way the worker opens a bundle.
 
 A part lies in ``WORK/NAME/part``, a bundle wants them side by side; so they are copied, small as they are,
 into one folder and described there. Nothing is sealed: what stands here is no bundle that anybody could
@@ -9,9 +9,15 @@ choose.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
 
 from ...addon.wire.errors import ModelMissing
 from ..models import bundle as bundles
@@ -30,6 +36,7 @@ TRAINING = {  # part -> training, where the names differ
     "pictures/embedder": "audiotoken",
 }
 _WITHIN = "painter"  # its training makes several parts, each in a folder of its own
+WEIGHTS, DIFFUSERS_WEIGHTS = "model.safetensors", "diffusion_pytorch_model.safetensors"
 _SHOWN = 12  # hex digits of a hash that tells two parts apart in a file's name
 
 
@@ -76,6 +83,20 @@ def assemble(work: Path, parts: Mapping[str, Path] | tuple[str, ...], root: Path
             )
         shutil.copytree(source, root / part, ignore=shutil.ignore_patterns(".*", "_*"), dirs_exist_ok=True)
     return opened(root)
+
+
+def write(
+    folder: Path,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    weights: str = WEIGHTS,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """A finished part as a bundle lays it out, in a folder that may be new: ``config.json`` and weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    plain = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
+    save_file(plain, folder / weights, {"format": "pt"})
 
 
 def opened(root: Path) -> Bundle:

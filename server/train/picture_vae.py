@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training of the painter's VAE: diffusers' AutoencoderKL over the world's frames, a quarter of the size.
 
-A finished part is whitened as the sounds' VAE is: its latents have mean 0 and deviation 1 in every channel.
+A finished part is whitened over the world's pictures (autoencoder.py).
 """
 
 from __future__ import annotations
 
-import copy
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from . import autoencoder
+from .autoencoder import build, there_and_back
 from .clip import whole
 from .kept import Kept, keep
 from .picture_layout import PictureLayout, picture_layout
 from .seats import Batch, Player
 from .settings import Settings
-from .vae import build, whiten
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -87,23 +85,13 @@ class PictureVaeTask:
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         pictures = pixels(batch["pictures"])
-        moments = self.vae.encode(pictures).latent_dist
-        mean, log_variance = moments.mean.float(), moments.logvar.float()
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        latents = mean + (0.5 * log_variance).exp() * noise
-        found = self.vae.decode(latents.contiguous(memory_format=torch.channels_last)).sample.float()
+        found, kl = there_and_back(self.vae, pictures, generator)
         difference = distance(found, pictures)
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
         parts = {"distance": difference, "l1": (found - pictures).abs().mean(), "kl": kl}
         return difference + KL * kl, {key: value.detach() for key, value in parts.items()}
 
     def write_part(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        vae = copy.deepcopy(self.vae).float().eval()
-        whiten(vae, *self._latent_statistics(vae))
-        weights = {name: value.half().cpu().contiguous() for name, value in vae.state_dict().items()}
-        (folder / "config.json").write_text(json.dumps(self._layout.vae, indent=2) + "\n", encoding="utf-8")
-        save_file(weights, folder / "diffusion_pytorch_model.safetensors", {"format": "pt"})
+        autoencoder.write(self.vae, self._layout.vae, self._latent_statistics, folder)
 
     def _latent_statistics(self, vae: AutoencoderKL) -> tuple[Tensor, Tensor]:
         """Mean and deviation of each latent channel, (C,), over pictures spread over the world."""

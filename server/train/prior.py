@@ -104,10 +104,9 @@ class PriorTask:
 
     def config(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""
-        said = asdict(self.recipe)
         return {
             "seed": self._seed,
-            "recipe": said | {"network": dict(self.recipe.network), "betas": list(self.recipe.betas)},
+            "recipe": self.recipe.said(),
             "shots": len(self.data),
             "captions": len(self.data.texts),
             "clip": asdict(self.data.space),

@@ -24,7 +24,7 @@ from ...addon.wire.errors import BadInput
 from ..models.bundle import SpaceId
 from ..models.mapper import RegressionNetwork, spaces
 from .into import check_fits, put_into
-from .loop import Batch, Player
+from .loop import Batch
 from .mapper import build, recipe, trainable, write_mapper
 
 VARIANCE = 0.016  # CapDec's, of each number of a unit vector
@@ -76,19 +76,7 @@ class TextTask:
             network = build("regression", self.recipe.network, sizes)
         assert isinstance(network, RegressionNetwork)
         self.network = network
-        self.players = (
-            Player(
-                name="mapper",
-                module=network,
-                loss=self.loss,
-                rate=self.recipe.rate,
-                betas=self.recipe.betas,
-                weight_decay=self.recipe.weight_decay,
-                ema=self.recipe.ema,
-                warmup=self.recipe.warmup,
-                clip=self.recipe.clip,
-            ),
-        )
+        self.players = (self.recipe.player("mapper", network, self.loss),)
 
     def config(self) -> dict[str, Any]:
         """What a checkpoint must agree with."""

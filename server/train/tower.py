@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..models.tokens import Tokens
 from . import contrastive, vocabulary
 from .contrastive import Heads, Words
-from .kept import Kept
+from .kept import Kept, MakeRows, Tick, keep
 from .seats import Batch, Player, derive
 
 OTHERS = 16  # texts in a batch that answer to nothing in it
@@ -187,6 +187,19 @@ class TowerTask(ABC):
         families = contrastive.codes_of(held_out.shots)[chosen, 0]
         things = self.plain(held_out.rows[held_out.start[chosen]])
         return things, ids, lengths, torch.from_numpy(families)
+
+
+def kept_shots(
+    world: Path, folder: Path, make: MakeRows, version: str, *, frames: bool = False, tick: Tick
+) -> tuple[Kept, Kept | None]:
+    """What a tower learns from, and held-out shots to watch how it goes where there are some (see ``keep``).
+
+    Raises BadInput when the world has nothing to learn from, SaveError when the disk is full.
+    """
+    seen = keep(world, "train", folder, make, version, frames=frames, tick=tick)
+    if not any(world.glob("frames-scene-*.tar" if frames else "scene-*.tar")):
+        return seen, None
+    return seen, keep(world, "scene", folder, make, version, frames=frames, tick=tick)
 
 
 @torch.no_grad()

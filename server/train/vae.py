@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training of the VAE: diffusers' AutoencoderKL over AudioLDM's log-mel, a quarter of the size each way.
 
-A finished part is whitened: its latents have mean 0 and deviation 1 in every channel over the world's sounds,
-folded into the two convolutions of size one around the latents, so that nothing else changes.
+A finished part is whitened over the world's sounds (autoencoder.py).
 """
 
 from __future__ import annotations
 
-import copy
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ..models.layouts import Config
-from . import mel
+from . import autoencoder, mel
+from .autoencoder import build, there_and_back
 from .general import as_recorded
 from .seats import Batch, Player
 from .settings import Settings
@@ -96,23 +93,13 @@ class VaeTask:
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         mels = batch["mels"].contiguous(memory_format=torch.channels_last)
-        moments = self.vae.encode(mels).latent_dist
-        mean, log_variance = moments.mean.float(), moments.logvar.float()
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        latents = mean + (0.5 * log_variance).exp() * noise
-        found = self.vae.decode(latents.contiguous(memory_format=torch.channels_last)).sample.float()
+        found, kl = there_and_back(self.vae, mels, generator)
         difference = distance(found, mels.float())
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
         parts = {"distance": difference, "l1": (found - mels).abs().mean(), "kl": kl}
         return difference + KL * kl, {key: value.detach() for key, value in parts.items()}
 
     def write_part(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        vae = copy.deepcopy(self.vae).float().eval()
-        whiten(vae, *self._latent_statistics(vae))
-        weights = {name: value.half().cpu().contiguous() for name, value in vae.state_dict().items()}
-        (folder / "config.json").write_text(json.dumps(self._layout, indent=2) + "\n", encoding="utf-8")
-        save_file(weights, folder / "diffusion_pytorch_model.safetensors", {"format": "pt"})
+        autoencoder.write(self.vae, self._layout, self._latent_statistics, folder)
 
     @torch.inference_mode()
     def _latent_statistics(self, vae: AutoencoderKL) -> tuple[Tensor, Tensor]:
@@ -127,14 +114,6 @@ class VaeTask:
             means.append(found.transpose(0, 1).flatten(1).double().cpu())
         every = torch.cat(means, 1)
         return every.mean(1), every.std(1).clamp_min(1e-3)
-
-
-def build(layout: Config) -> AutoencoderKL:
-    """A VAE with fresh weights."""
-    plain = {key: tuple(v) if isinstance(v, list) else v for key, v in layout.items() if key[0] != "_"}
-    from diffusers import AutoencoderKL
-
-    return AutoencoderKL(**plain)
 
 
 def distance(found: Tensor, wanted: Tensor) -> Tensor:
@@ -166,26 +145,6 @@ def _scale_to(vae: AutoencoderKL, mels: Tensor) -> None:
     first.bias -= first.weight.sum((1, 2, 3)) * mean
     last.weight *= deviation
     last.bias.copy_(mean.expand_as(last.bias))
-
-
-@torch.no_grad()
-def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
-    """Gives latent channels of this mean and deviation, both (C,), mean 0 and deviation 1, in place.
-
-    What the decoder makes of them stays the same: the convolutions before and after undo each other.
-    """
-    before, after = vae.quant_conv, vae.post_quant_conv
-    assert isinstance(before, nn.Conv2d)
-    assert isinstance(after, nn.Conv2d)
-    assert before.bias is not None
-    assert after.bias is not None
-    mean, deviation = mean.to(before.weight), deviation.to(before.weight)
-    count = len(mean)
-    before.weight[:count] /= deviation[:, None, None, None]
-    before.bias[:count] = (before.bias[:count] - mean) / deviation
-    before.bias[count:] -= 2.0 * deviation.log()
-    after.bias += after.weight[:, :, 0, 0] @ mean
-    after.weight *= deviation[None, :, None, None]
 
 
 def task(work: Path, settings: Settings) -> VaeTask:

@@ -18,9 +18,10 @@ from footfall.server.models.tokens import Tokens
 from footfall.server.sampling.noise import noise
 from footfall.server.train import loop, painter, parts, picture_vae
 from footfall.server.train.kept import Described, Kept
-from footfall.server.train.painter import PainterTask, Recipe
+from footfall.server.train.painter import PainterTask
 from footfall.server.train.picture_layout import picture_layout
 from footfall.server.train.picture_text import write_text
+from footfall.server.train.unet import UnetRecipe
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
@@ -30,7 +31,7 @@ from .towers_world import write_world
 
 CPU = torch.device("cpu")
 LAYOUT = picture_layout(tiny=True)
-RECIPE = Recipe(batch=8, warmup=2, ema=0.8, rate=3e-3)
+RECIPE = UnetRecipe(batch=8, warmup=2, ema=0.8, rate=3e-3)
 TINY = SimpleNamespace(tiny=True, seed=0)
 PAINTER = tuple(f"pictures/{part}" for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"))
 

@@ -14,9 +14,9 @@ import torch
 from footfall.addon.wire.errors import BadInput
 from footfall.server.models.weights import load_weights
 from footfall.server.train import loop, picture_vae
+from footfall.server.train.autoencoder import build
 from footfall.server.train.picture_layout import picture_layout
 from footfall.server.train.picture_vae import PictureVaeTask
-from footfall.server.train.vae import build
 from safetensors.torch import load_file
 
 from .towers_world import write_world

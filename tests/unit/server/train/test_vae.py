@@ -11,7 +11,7 @@ import pytest
 import torch
 from footfall.server.models.mel_decoder import MelDecoder, streams
 from footfall.server.models.weights import load_weights
-from footfall.server.train import loop, mel, vae
+from footfall.server.train import autoencoder, loop, mel, vae
 from footfall.server.train.general import general
 from footfall.server.train.sounds import SAMPLES, Sounds
 from footfall.server.train.starter_layout import starter_layout
@@ -56,7 +56,7 @@ def test_whitening_changes_the_latents_and_not_the_sound(sounds: Sounds) -> None
         before = network.encode(mels).latent_dist
         wanted = network.decode(before.mean).sample
         spread = before.mean.transpose(0, 1).flatten(1)
-        vae.whiten(network, spread.mean(1).double(), spread.std(1).double())
+        autoencoder.whiten(network, spread.mean(1).double(), spread.std(1).double())
         after = network.encode(mels).latent_dist
         found = network.decode(after.mean).sample
     assert torch.allclose(found, wanted, atol=2e-4)
@@ -72,7 +72,7 @@ def test_the_worker_decodes_the_part(sounds: Sounds, trained: Path) -> None:
     layout = json.loads((trained / "part" / "config.json").read_text())
     assert layout["scaling_factor"] == 1.0
     weights = trained / "part" / "diffusion_pytorch_model.safetensors"
-    network = load_weights(lambda: vae.build(layout), weights)
+    network = load_weights(lambda: autoencoder.build(layout), weights)
     assert streams(network)
     mels = torch.from_numpy(np.stack([mel.log_mel_of(sounds.wave(n)) for n in range(12)])).unsqueeze(1)
     with torch.no_grad():
