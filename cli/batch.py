@@ -17,6 +17,7 @@ from typing import Any
 
 from ..addon import options as shared
 from ..addon.batch import asked as batch_jobs
+from ..addon.whole_file import check_place, whole_file
 from ..addon.wire.errors import BadInput, FootfallError, WorkerDied
 from .blender import OUR_CODES, Blender, find_blender, turn
 from .mux import mux_film
@@ -39,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     films = [job.playblast for job in jobs if job.playblast is not None and not job.playblast.is_file()]
     if films:
         raise BadInput(f"There is no film {films[0]}; check its name.")
+    if options.report is not None:
+        check_place(options.report, option="--report")
     with tempfile.TemporaryDirectory(prefix="footfall-") as folder:
         report_path = Path(folder) / "report.json"
         code, out = _turn(find_blender(options.blender), _passed_on(options, report_path))
@@ -49,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
         _mux(blend, report)
     report["files"] = [path for blend in report["blends"] for path in blend["files"]]
     if options.report is not None:
-        options.report.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        with whole_file(options.report) as temporary:
+            temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
     _tell(options, report)
     return int(report["exit_code"])
 

@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..addon import options as shared
 from ..addon.folders import models_folder
 from ..addon.wire.errors import BadInput
 from ..addon.wire.handshake import DEVICES
@@ -31,7 +32,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--model", metavar="NAME|DIR", help="a model; else full-size random numbers, made for this run"
     )
-    parser.add_argument("--seconds", type=Fraction, default=LONGEST_S, help="length of the sound (10.24)")
+    parser.add_argument(
+        "--seconds", type=shared.seconds, default=LONGEST_S, help="length of the sound (10.24)"
+    )
     parser.add_argument("--steps", type=int, default=20, help="denoising steps (20)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of either side; the faster counts (3)")
     parser.add_argument("--device", choices=DEVICES, default="auto")

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ..addon.folders import models_folder
-from ..addon.options import model_choice
+from ..addon.options import bounded, model_choice
+from ..addon.wire import limits
 from ..addon.wire.errors import FootfallError
 from ..addon.wire.messages import QUALITIES
 from .blender import find_blender, run_in_blender
@@ -38,7 +39,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--quality", choices=QUALITIES, default="good", help="speed against care (default good)"
     )
-    parser.add_argument("--seed", type=int, default=7, metavar="S", help="same seed, same sound (default 7)")
+    parser.add_argument(
+        "--seed",
+        type=bounded(int, 0, limits.SEED),
+        default=7,
+        metavar="S",
+        help="same seed, same sound (default 7)",
+    )
     parser.add_argument("--blender", default="", metavar="PROGRAM", help="Blender's executable")
     parser.add_argument("--json", action="store_true", help="print the report on stdout and nothing else")
 

@@ -45,16 +45,27 @@ def open_session(folder: Path, models: Path | None) -> str:
             stderr=said,
             start_new_session=os.name == "posix",
         )
+    opened = False
+    try:
+        _wait_for_address(folder, keeper)
+        opened = True
+    finally:
+        if not opened:  # also after Ctrl-C: the worker goes with its keeper, and open may be tried again
+            keeper.kill()
+            keeper.wait()
+            shutil.rmtree(folder / KEYS, ignore_errors=True)
+    return (folder / ADDRESS).read_text("utf-8")
+
+
+def _wait_for_address(folder: Path, keeper: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + OPEN_S
     while not (folder / ADDRESS).is_file():
         if keeper.poll() is not None or time.monotonic() > until:
-            keeper.kill()
             raise WorkerFailedToStart(
                 "The session's worker did not start; footfall doctor tells what is missing.",
                 (folder / SAID).read_text(errors="replace")[-2_000:],
             )
         time.sleep(LOOK_S)
-    return (folder / ADDRESS).read_text("utf-8")
 
 
 def keep(folder: Path, models: Path | None, while_pid: int) -> int:

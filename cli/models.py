@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..addon.folders import models_folder
+from ..addon.options import bounded
+from ..addon.wire import limits
 from ..addon.wire.errors import ModelMissing
 from ..addon.wire.messages import BundleInfo
 from ..server.models import hub, registry
@@ -58,7 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     random.add_argument("folder", metavar="DIR", type=Path, help="a new folder")
     random.add_argument("--tiny", action="store_true", help="a few MB, for tests")
     random.add_argument("--mappers", action="store_true", help="mappers of every kind, too")
-    random.add_argument("--seed", type=int, default=0)
+    random.add_argument("--seed", type=bounded(int, 0, limits.SEED), default=0, help="of the numbers (0)")
 
 
 def run(options: argparse.Namespace) -> int:

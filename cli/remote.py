@@ -36,7 +36,7 @@ def start(address: str, keys: Path, models: Path | None = None) -> tuple[Worker,
     process, or with ``end``. Raises BadInput or WorkerFailedToStart.
     """
     require_keys(address, str(keys))
-    logs = log_folder() / f"remote-{os.getpid()}"
+    logs = log_folder() / "remote"  # one for all, or each session of a farm would leave its own for ever
     logs.mkdir(parents=True, exist_ok=True)
     words = ["--remote", "--bind", address, "--keys", str(keys.resolve())]
     worker = subprocess.Popen(
