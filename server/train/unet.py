@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..models.layouts import Config
 from . import parts
+from .packing import rounded
 from .seats import Loss, Player
 
 
@@ -57,8 +58,9 @@ def build(config: Config) -> Any:
 
 
 def write(state: Mapping[str, Tensor], config: Config, folder: Path) -> None:
-    """The part as a bundle holds it, weights in float16."""
-    parts.write(folder, config, state, parts.DIFFUSERS_WEIGHTS)
+    """The part as a bundle holds it, weights in float16 and rounded: it is the largest of a bundle."""
+    packed = {name: rounded(value.detach()) for name, value in state.items()}
+    parts.write(folder, config, packed, parts.DIFFUSERS_WEIGHTS)
 
 
 def write_scheduler(config: Config, folder: Path) -> None:
