@@ -14,7 +14,7 @@ from __future__ import annotations
 import bisect
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -34,6 +34,7 @@ _OTHER_KIND, _OTHER_WORDS = (
     0.3,
 )  # cost of a difference; being NEAR away costs 1, and more than 1 is too much
 _TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_PIECE = 100  # hits, some 10 microseconds each
 _LOOKED_AT = 24  # candidates on each side, so that a thousand hits in one frame take no longer
 
 # Kinds that sound alike have one icon and one colour.
@@ -205,7 +206,21 @@ def near(rate: Rate) -> int:
 
 
 def merge(old: Sequence[Hit], new: Sequence[Hit], span: FrameRange, within: int) -> list[Hit]:
-    """``old`` after a search of ``span`` has found ``new``, in order of time; at most limits.EVENTS.
+    """All of ``merging`` at once."""
+    work = merging(old, new, span, within)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            merged: list[Hit] = end.value
+            return merged
+
+
+def merging(
+    old: Sequence[Hit], new: Sequence[Hit], span: FrameRange, within: int
+) -> Generator[None, None, list[Hit]]:
+    """``old`` after a search of ``span`` has found ``new``, in order of time; at most limits.EVENTS. Yields
+    every millisecond or so.
 
     A new hit near an old one of its kind is that hit: it takes over what the artist has changed. What was
     found earlier and is not there any more goes, unless the artist has touched it. What lies outside the
@@ -215,9 +230,11 @@ def merge(old: Sequence[Hit], new: Sequence[Hit], span: FrameRange, within: int)
     free = [hit for hit in new if first <= hit.at < end]
     known = [hit for hit in old if first <= _home(hit) < end]
     outside = [hit for hit in old if not first <= _home(hit) < end]
-    pairs = _pairs(known, free, within)
+    pairs = yield from _pairs(known, free, within)
     merged = [*outside]
     for number, hit in enumerate(known):
+        if not number % _PIECE:
+            yield
         if number in pairs:
             merged.append(_taken_over(hit, free[pairs[number]]))
         elif hit.touched:
@@ -228,7 +245,9 @@ def merge(old: Sequence[Hit], new: Sequence[Hit], span: FrameRange, within: int)
 
 def bounded(hits: Iterable[Hit]) -> list[Hit]:
     """In order of time, at most limits.EVENTS: the artist's own, then the strongest."""
-    kept = sorted(hits, key=lambda hit: (not hit.touched, -hit.strength))[: limits.EVENTS]
+    kept = list(hits)
+    if len(kept) > limits.EVENTS:
+        kept = sorted(kept, key=lambda hit: (not hit.touched, -hit.strength))[: limits.EVENTS]
     return sorted(kept, key=lambda hit: hit.at)
 
 
@@ -244,12 +263,14 @@ def _taken_over(old: Hit, new: Hit) -> Hit:
     return replace(new, on=old.on, **{name: getattr(old, name) for name in old.edits})
 
 
-def _pairs(old: Sequence[Hit], new: Sequence[Hit], within: int) -> dict[int, int]:
+def _pairs(old: Sequence[Hit], new: Sequence[Hit], within: int) -> Generator[None, None, dict[int, int]]:
     """Which old hit (by number) is which new one: the cheapest pairs first, each hit once."""
     order = sorted(range(len(new)), key=lambda number: new[number].at)
     times = [new[number].at for number in order]
     costs = []
     for number, hit in enumerate(old):
+        if not number % _PIECE:
+            yield
         for place in _around(times, _home(hit), within):
             cost = _cost(hit, new[order[place]], within)
             if cost <= 1.0:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -73,24 +73,22 @@ def _same(one: Contact, other: Contact, within: float, step: float) -> bool:
     return math.dist(one.spot, other.spot) <= 0.6 * (one.size + other.size)
 
 
-def to_events(contacts: Sequence[Contact], seconds: Callable[[Fraction], Fraction]) -> list[Event]:
-    """Contacts as events, at most as many as fit one message: the strongest. ``seconds``: of a frame."""
-    if not contacts:
-        return []
-    strongest = max(max(contact.force for contact in contacts), 1e-12)
+def to_events(contacts: Sequence[Contact], seconds: Callable[[Fraction], Fraction]) -> Iterator[Event]:
+    """Contacts as events, one after the other in order of time; at most as many as fit one message, the
+    strongest. ``seconds``: of a frame.
+    """
+    strongest = max((contact.force for contact in contacts), default=0.0)
     heard = sorted(contacts, key=lambda one: -one.force)[: limits.EVENTS]
-    return [
-        Event(
+    for one in sorted(heard, key=lambda one: one.time):
+        yield Event(
             time_s=seconds(Fraction(one.time).limit_denominator(10_000)),
             kind=one.kind,
             words=scrub(one.words, limits.WORDS),
-            strength=float(min(max((one.force / strongest) ** 0.5, _FAINTEST), 1.0)),
+            strength=float(min(max((one.force / max(strongest, 1e-12)) ** 0.5, _FAINTEST), 1.0)),
             pan=float(min(max(one.pan, -1.0), 1.0)),
             distance_m=float(min(max(one.distance, 0.0), 1e6)),
             place=tuple(min(max(float(number), 0.0), 1.0) for number in one.place),
         )
-        for one in sorted(heard, key=lambda one: one.time)
-    ]
 
 
 def with_markers(found: Sequence[Event], marked: Sequence[Event], frame_s: Fraction) -> tuple[Event, ...]:
@@ -98,6 +96,8 @@ def with_markers(found: Sequence[Event], marked: Sequence[Event], frame_s: Fract
 
     The animator's time, words and strength count; where it is seen, which a marker does not know, is found.
     """
+    if not marked and len(found) <= limits.EVENTS:
+        return tuple(sorted(found, key=lambda event: event.time_s))
     within = frame_s * Fraction(MARKER_FRAMES)
     found = sorted(found, key=lambda event: event.time_s)
     times = [event.time_s for event in found]

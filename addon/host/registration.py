@@ -14,6 +14,7 @@ import bpy
 
 from . import live, operators, preferences, properties
 from .commands import run as commands
+from .hits import drag as hit_drag
 from .hits import files as hit_files
 from .hits import operators as hit_operators
 from .hits import overlay as hit_overlay
@@ -42,7 +43,7 @@ MODULES: tuple[ModuleType, ...] = (
     preferences,
     operators,
     worker_operators,
-    *(hit_list, hit_operators, hit_files, hit_rows, hit_overlay),
+    *(hit_list, hit_operators, hit_files, hit_rows, hit_overlay, hit_drag),
     *(take_asks, take_operators, take_keys, preset_menu, take_panel, hears_panel, live_row),
     panels,
     *(picture_operators, picture_panel),

@@ -83,7 +83,7 @@ class Session:
         self.status = WorkerStatus()
         self.capture: Any = None  # the running capture, see capture/jobs.py
         self.batch: Any = None  # shots.batch.Running, the last one
-        self.placing: Any = None  # placing.Placing of the job whose strips are being added
+        self.placing: Any = None  # of the job whose strips are being added a Placing, or a Keeping of hits
         self.preview: Any = None  # live_preview.Preview while it is switched on
         self.status_text: str | None = None  # what the status bar says on our behalf
         self.file_id = uuid.uuid4().hex

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory, blender: str, extension:
 
 @pytest.fixture
 def window(tmp_path: Path, blender: str, installed: Path) -> Window:
-    """Play one of the scenes in a window of its own; what it found out."""
+    """Play one of the scenes in a window of its own, with Blender's ``options``; what it found out."""
 
-    def play(scene: str, **words: Any) -> dict[str, Any]:
+    def play(scene: str, options: Sequence[str] = (), **words: Any) -> dict[str, Any]:
         user = tmp_path / "user"
         shutil.copytree(installed, user)
         folder = tmp_path / "shots with spaces"
@@ -93,7 +93,7 @@ def window(tmp_path: Path, blender: str, installed: Path) -> Window:
         told = {"scene": scene, "folder": str(folder), **words}
         began = time.monotonic()
         done = subprocess.run(
-            [blender, "--python", str(HERE / "driver.py"), "--", json.dumps(told)],
+            [blender, *options, "--python", str(HERE / "driver.py"), "--", json.dumps(told)],
             env=environment(user),
             cwd=ROOT,
             capture_output=True,

@@ -7,6 +7,7 @@ list in one undo step. Main thread only.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -14,18 +15,16 @@ import bpy
 from ...jobs import CAPTURING, QUEUED, TimeLeft
 from ...wire.errors import BadInput, FootfallError
 from .. import texts
+from . import drag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...timeline import FrameRange, Rate
     from ...wire.messages import Event
     from ..orders import Order
     from ..session import Session
     from ..tracks.reading import Reading
+    from .keeping import Keeping
 
 WORDS = "Footfall is finding hits   Esc: Cancel"
-MESSAGE = "Find Hits"
 PICTURES_PART = 0.8  # of the progress, where the worker looks at pictures
 BUDGET_S = 0.03  # each tick has Blender draw its windows, which may take longer than to read the scene
 
@@ -39,6 +38,8 @@ class Search:
         self.off_screen, self.hidden = order.off_screen, order.hidden
         self.job_id = ""
         self.reading: Reading | None = None
+        self.keeping: Keeping | None = None  # of what was found, on its way into the list
+        self.notes: list[str] = []
         self.progress = 0.0
         self.left = TimeLeft()
 
@@ -87,10 +88,14 @@ def begin(context: bpy.types.Context, session: Session) -> None:
 
 
 def cancel(session: Session | None) -> None:
-    """End the search; the list stays as it is."""
+    """End the search; the list stays as it is, unless a part of what was found is in it already."""
     search, _State.search = _State.search, None
     if search is None:
         return
+    here = session is None or search.file_id == session.file_id
+    if here and search.keeping is not None and search.keeping.writing:
+        with contextlib.suppress(BadInput):  # a scene that is gone needs no list
+            search.keeping.finish()
     if search.reading is not None:
         search.reading.abort()
     if search.job_id and session is not None:
@@ -109,10 +114,9 @@ def step(session: Session) -> bool:
         return _follow(session, search)
     if search.reading is None and session.capture is not None:
         return False
-    session.did = "picture"
     _State.search = None  # unless it goes on
     try:
-        going_on = _read_on(session, search)
+        going_on = _go_on(session, search)
     except FootfallError as error:
         _end(error.sentence, failed=True)
         return True
@@ -121,35 +125,40 @@ def step(session: Session) -> bool:
     return True
 
 
-def _read_on(session: Session, search: Search) -> bool:
-    from ..tracks.reading import Reading
-    from . import events
-
+def _go_on(session: Session, search: Search) -> bool:
+    """Read a frame, or keep a little of what was found; whether there is more to do."""
     scene = _scene(search)
-    if search.kind == "scene":
-        if search.reading is None:
-            search.reading = Reading(
-                scene, search.span, search.rate, off_camera=search.off_screen, hidden=search.hidden
-            )
-        if search.reading.step(budget_s=BUDGET_S):
-            search.progress = search.reading.progress
-            search.left.update(session.clock(), search.progress, -1.0)
+    if search.keeping is not None:
+        session.did = "keep"
+        if drag.holding() or search.keeping.step():
             return True
-    marked = events.read(scene, search.span, search.rate)
-    found: Sequence[Event] = marked
-    notes: list[str] = []
+        _end(" ".join([search.keeping.sentence, *search.notes]))
+        return False
+    session.did = "picture"
+    if search.kind == "scene" and _read_on(session, search, scene):
+        return True
+    from .keeping import Keeping
+
+    session.did = "restore"
+    found: tuple[Event, ...] = ()  # the markers' come in any case
     if search.reading is not None:
-        session.did = "restore"
-        found = _with_markers(search.reading.finish(), marked, search.rate)
-        notes = search.reading.notes
-    _end(" ".join([_keep(scene, found, marked, search.span, search.rate, "scene"), *notes]))
-    return False
+        found, search.notes, search.reading = search.reading.finish(), search.reading.notes, None
+    search.keeping = Keeping(scene, found, search.span, search.rate, "scene")
+    return True
 
 
-def _with_markers(found: Sequence[Event], marked: Sequence[Event], rate: Rate) -> Sequence[Event]:
-    from ...hits.merge import with_markers
+def _read_on(session: Session, search: Search, scene: Any) -> bool:
+    if search.reading is None:
+        from ..tracks.reading import Reading
 
-    return with_markers(found, marked, rate.seconds(1))
+        search.reading = Reading(
+            scene, search.span, search.rate, off_camera=search.off_screen, hidden=search.hidden
+        )
+    if not search.reading.step(budget_s=BUDGET_S):
+        return False
+    search.progress = search.reading.progress
+    search.left.update(session.clock(), search.progress, -1.0)
+    return True
 
 
 def _follow(session: Session, search: Search) -> bool:
@@ -170,52 +179,24 @@ def _follow(session: Session, search: Search) -> bool:
     return False
 
 
-def keep_found(session: Session, job: Any, scene: Any) -> str:
-    """What the worker's job has found in the pictures goes into the list of ``scene``; in words."""
-    from . import events
+def keep_found(session: Session, job: Any, scene: Any, budget_s: float) -> str | None:
+    """What the worker's job has found in the pictures goes into the list of ``scene``, for ``budget_s``; in
+    words what has become of it, None while there is more to do.
+    """
+    from .keeping import Keeping
 
-    order = session.works[job.job_id].order
-    marked = events.read(scene, order.span, order.rate)
-    found = _with_markers(job.result.events, marked, order.rate)
-    sentence = _keep(scene, found, marked, order.span, order.rate, "pixels")
+    keeping = session.placing
+    if not isinstance(keeping, Keeping) or keeping.found is not job.result.events:
+        order = session.works[job.job_id].order
+        keeping = Keeping(scene, job.result.events, order.span, order.rate, "pixels")
+        session.placing = keeping
+    if drag.holding() or keeping.step(budget_s):
+        return None
+    session.placing = None
     if _State.search is not None and _State.search.job_id == job.job_id:
         _State.search = None
-        _end(sentence)
-    return sentence
-
-
-def _keep(
-    scene: Any, found: Sequence[Event], marked: Sequence[Event], span: FrameRange, rate: Rate, origin: str
-) -> str:
-    """Merge into the list, as one undo step; what has become of it, in words."""
-    from ...hits import listed as hit_list
-    from .. import sequencer
-    from . import overlay as hit_overlay
-    from . import store
-
-    sequencer.require_editable(scene)
-    markers = {(event.time_s, event.kind, event.words) for event in marked}
-    new = [
-        hit_list.from_event(
-            event, span, rate, "marker" if (event.time_s, event.kind, event.words) in markers else origin
-        )
-        for event in found
-    ]
-    old = store.read(scene)
-    merged = hit_list.merge(old, new, span, hit_list.near(rate))
-    if merged != old:
-        store.write(scene, merged)
-        if bpy.ops.ed.undo_push.poll():
-            bpy.ops.ed.undo_push(message=MESSAGE)
-    hit_overlay.redraw()
-    return _words(len(new), len(hit_list.inside(old, span)), len(hit_list.inside(merged, span)))
-
-
-def _words(found: int, before: int, now: int) -> str:
-    words = f"{texts.count(found, 'hit')} found"
-    if before:
-        words += f"; the list had {before} here and has {now} now"
-    return f"{words}." if found else f"{words}; add some by hand, or choose another source."
+        _end(keeping.sentence)
+    return keeping.sentence
 
 
 def _end(sentence: str, *, failed: bool = False) -> None:

@@ -1,95 +1,146 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hits drawn over the sequencer and the timeline: a tick each, higher for stronger ones, coloured by kind.
 
-Those that will not sound are hollow, the selected one has a bright edge. What is drawn is put together once
-after each change of the list or the view, only from hits in view, and at most one for each column of pixels;
-so ten thousand cost no more than a thousand. Nothing is drawn in background.
+Those that will not sound are hollow, the selected one has a bright edge, and the one under the pointer says
+what it is. What is drawn is put together once after each change of the list or the view, only from hits in
+view, at most one for each column of pixels; so ten thousand cost no more than a thousand. Nothing is drawn
+in background.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bpy
 
-from . import store
+from .. import texts
+from . import marks, rows, store
 
-if TYPE_CHECKING:
-    import numpy as np
-
-Color = tuple[float, float, float, float]
-
-COLORS: dict[str, Color] = {
-    "hit": (1.00, 0.62, 0.24, 1.0),
-    "step": (0.52, 0.82, 0.36, 1.0),
-    "slide": (0.38, 0.68, 0.98, 1.0),
-    "whoosh": (0.76, 0.56, 0.98, 1.0),
-    "splash": (0.30, 0.85, 0.86, 1.0),
-    "flash": (0.99, 0.88, 0.42, 1.0),
-    "other": (0.80, 0.80, 0.80, 1.0),
-}
-BRIGHT: Color = (1.0, 1.0, 1.0, 1.0)
-DARK: Color = (0.10, 0.10, 0.10, 0.85)
-RULER = 23  # height of the frame numbers, in units of the interface
-LOWEST, HIGHEST = 5.0, 20.0  # of a tick
-WIDTH = 4.0
+AREAS = {"SEQUENCE_EDITOR", "DOPESHEET_EDITOR"}
 _SPACES = ("SpaceSequenceEditor", "SpaceDopeSheetEditor")
-_AREAS = {"SEQUENCE_EDITOR", "DOPESHEET_EDITOR"}
 _KEPT = 16  # regions whose ticks are kept
+_FONT, _LETTERS, _ROOM = 0, 11.0, 5.0  # the interface's font, its size, and the room around it
 
 _handles: list[tuple[Any, Any]] = []
 _batches: dict[int, tuple[tuple[Any, ...], Any]] = {}
 
 
+class _Pointed:
+    region = 0  # as_pointer() of the region that the pointer is in
+    scene = 0  # session_uid
+    number = -1
+
+
+def point_at(region: Any, scene: Any, number: int) -> bool:
+    """Say what hit ``number`` is, in that region, or with None for it nothing; whether that is news."""
+    before = (_Pointed.region, _Pointed.scene, _Pointed.number)
+    _Pointed.region = 0 if region is None else region.as_pointer()
+    _Pointed.scene, _Pointed.number = (0, -1) if region is None else (scene.session_uid, number)
+    news = before != (_Pointed.region, _Pointed.scene, _Pointed.number)
+    if news:
+        redraw_timelines()
+    return news
+
+
 def redraw() -> None:
     """Have the timelines and the sidebars drawn again."""
+    redraw_timelines()
+    for area, region in _regions():
+        if region.type == "UI" and area.type in AREAS | {"VIEW_3D"}:
+            region.tag_redraw()
+
+
+def redraw_timelines() -> None:
+    """Have what hits are drawn over drawn again."""
+    for area, region in _regions():
+        if region.type == "WINDOW" and area.type in AREAS:
+            region.tag_redraw()
+
+
+def _regions() -> list[tuple[Any, Any]]:
     if bpy.app.background:
-        return
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in _AREAS or area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI" or (region.type == "WINDOW" and area.type in _AREAS):
-                        region.tag_redraw()
+        return []
+    windows = bpy.context.window_manager.windows
+    return [(area, region) for window in windows for area in window.screen.areas for region in area.regions]
+
+
+def scene_of(context: Any) -> Any | None:
+    """The scene whose hits are shown where ``context`` is; None where there are none to be seen."""
+    area, region = context.area, context.region
+    if area is None or region is None or area.type not in AREAS or region.type != "WINDOW":
+        return None
+    if area.type == "SEQUENCE_EDITOR" and getattr(context, "sequencer_scene", context.scene) is None:
+        return None  # from 5.0 on a sequencer may have no scene at all
+    from .. import orders
+
+    scene = orders.panel_scene(context)
+    group = getattr(scene, "footfall_hits", None)
+    return scene if group is not None and group.show and len(group.entries) else None
+
+
+def frames_at_edges(region: Any) -> tuple[float, float]:
+    """The frames at the left and right edge of a timeline."""
+    first, last = (region.view2d.region_to_view(x, 0.0)[0] for x in (0.0, float(region.width)))
+    return first, last
 
 
 def _draw() -> None:
     if not any(len(scene.footfall_hits.entries) for scene in bpy.data.scenes):
         return  # and nothing of ours is loaded for it
-    from .. import orders
-
     context = bpy.context
-    scene, region = orders.panel_scene(context), context.region
-    group = getattr(scene, "footfall_hits", None)
-    if group is None or region is None or not group.show or not len(group.entries) or _shows_nothing(context):
+    scene, region = scene_of(context), context.region
+    if scene is None:
         return
-    first, last = (region.view2d.region_to_view(x, 0.0)[0] for x in (0.0, float(region.width)))
+    view, size = frames_at_edges(region), (region.width, region.height)
     scale = context.preferences.system.ui_scale
-    least = scene.footfall.least_strength
-    key = (
-        *(store.revision(), scene.session_uid, len(group.entries), group.active, least),
-        *(first, last, region.width, region.height, scale),
-    )
+    least, active = scene.footfall.least_strength, scene.footfall_hits.active
+    key = (store.revision(), scene.session_uid, active, least, *view, *size, scale)
     kept = _batches.get(region.as_pointer())
     if kept is None or kept[0] != key:
         if len(_batches) >= _KEPT:
             _batches.clear()
-        shown = store.picture(scene)
-        kept = (key, _batch(shown, least, group.active, (first, last), (region.width, region.height), scale))
+        kept = (key, _batch(store.picture(scene), least, active, view, size, scale))
         _batches[region.as_pointer()] = kept
+    import gpu
+
+    gpu.state.blend_set("ALPHA")
     if kept[1] is not None:
-        import gpu
-
-        gpu.state.blend_set("ALPHA")
         kept[1].draw(_shader())
-        gpu.state.blend_set("NONE")
+    if (region.as_pointer(), scene.session_uid) == (_Pointed.region, _Pointed.scene):
+        _draw_label(scene, view, size, scale)
+    gpu.state.blend_set("NONE")
 
 
-def _shows_nothing(context: Any) -> bool:
-    """From 5.0 on a sequencer may have no scene at all."""
-    return (
-        context.area.type == "SEQUENCE_EDITOR" and getattr(context, "sequencer_scene", context.scene) is None
-    )
+def _draw_label(scene: Any, view: tuple[float, float], size: tuple[int, int], scale: float) -> None:
+    """What the hit under the pointer is, below its tick."""
+    if not 0 <= _Pointed.number < len(scene.footfall_hits.entries):
+        return
+    import blf
+    import numpy as np
+
+    entry = scene.footfall_hits.entries[_Pointed.number]
+    words = label(entry)
+    blf.size(_FONT, _LETTERS * scale)
+    wide, high = blf.dimensions(_FONT, words)
+    room = _ROOM * scale
+    at = (entry.frame + entry.millionths / store.FRAME - view[0]) * marks.per_frame(view, size)
+    left = min(max(at - wide / 2.0, room), max(size[0] - wide - room, room))
+    low = marks.top(size, scale) - marks.HIGHEST * scale - high - 2.0 * room
+    if low < 0.0:  # a timeline of two lines has its room at the side
+        left, low = min(at + 2.0 * room, max(size[0] - wide - room, room)), room
+    box = np.array([(left - room, low - room, left + wide + room, low + high + room)])
+    positions, colors, indices = marks.triangles(box, np.array([marks.DARK]))
+    _triangles(positions, colors, indices).draw(_shader())
+    blf.position(_FONT, left, low, 0.0)
+    blf.color(_FONT, *marks.BRIGHT)
+    blf.draw(_FONT, words)
+
+
+def label(entry: Any) -> str:
+    """A hit in one line: place, what happens, how hard."""
+    what = ", ".join(part for part in (texts.clean(entry.kind, 30), texts.clean(entry.words, 60)) if part)
+    facts = [rows.place(entry), what, f"{entry.strength:.0%}", "" if entry.on else "off"]
+    return "   ".join(fact for fact in facts if fact)
 
 
 def _shader() -> Any:
@@ -107,82 +158,14 @@ def _batch(
     scale: float,
 ) -> Any:
     """What is to be drawn, or None."""
+    boxes, colors = marks.ticks(shown, least, active, view, size, scale)
+    return _triangles(*marks.triangles(boxes, colors)) if len(boxes) else None
+
+
+def _triangles(positions: Any, colors: Any, indices: Any) -> Any:
     from gpu_extras.batch import batch_for_shader
 
-    boxes, colors = ticks(shown, least, active, view, size, scale)
-    if not len(boxes):
-        return None
-    positions, corners, indices = _triangles(boxes, colors)
-    return batch_for_shader(_shader(), "TRIS", {"pos": positions, "color": corners}, indices=indices)
-
-
-def ticks(
-    shown: store.Picture,
-    least: float,
-    active: int,
-    view: tuple[float, float],
-    size: tuple[int, int],
-    scale: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """((N, 4) boxes as left, bottom, right, top in pixels, (N, 4) their colours), in the order of drawing.
-
-    view: the frames at the region's left and right edge; size: of the region; scale: of the interface.
-    """
-    import numpy as np
-
-    first, last = view
-    per_frame = size[0] / max(last - first, 1e-6)
-    pixels = (shown.times - first) * per_frame
-    near = np.flatnonzero((pixels > -WIDTH * scale) & (pixels < size[0] + WIDTH * scale))
-    near = near[_one_a_column(pixels[near], shown.strengths[near] + 2.0 * shown.sounding(least)[near])]
-    if len(near) and 0 <= active < len(pixels) and -WIDTH < pixels[active] < size[0] + WIDTH:
-        near = np.append(near[near != active], active)  # on top of all others
-    middle = np.round(pixels[near])
-    half = round(WIDTH * scale / 2.0)
-    top = np.full(len(near), size[1] - round((RULER + 1) * scale))
-    height = np.round((LOWEST + (HIGHEST - LOWEST) * shown.strengths[near]) * scale)
-    boxes = np.stack((middle - half, top - height, middle + half, top), axis=1)
-    colors = np.array([COLORS[shown.families[number]] for number in near], np.float32).reshape(-1, 4)
-    return _layers(boxes, colors, shown.sounding(least)[near], near == active, max(1.0, round(scale)))
-
-
-def _one_a_column(pixels: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Indices of the highest ``rank`` in each column of pixels, from left to right."""
-    import numpy as np
-
-    order = np.lexsort((rank, np.floor(pixels)))
-    columns = np.floor(pixels)[order]
-    last = np.append(columns[1:] != columns[:-1], True) if len(columns) else np.zeros(0, bool)
-    kept: np.ndarray = order[last]
-    return kept
-
-
-def _layers(
-    boxes: np.ndarray, colors: np.ndarray, sounding: np.ndarray, chosen: np.ndarray, line: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each tick as boxes one over the other: an edge, its colour, and a dark middle if it is silent."""
-    import numpy as np
-
-    out, inwards = np.array((-1.0, -1.0, 1.0, 1.0)) * line, np.array((1.0, 1.0, -1.0, -1.0)) * line
-    edges = np.where(chosen[:, None], np.array(BRIGHT), np.array(DARK))
-    filled = boxes[~sounding] + inwards
-    dark = np.tile(np.array(DARK), (len(filled), 1))
-    everything = np.concatenate((boxes + out, boxes, filled)), np.concatenate((edges, colors, dark))
-    # Tick by tick, so that a neighbour's edge never lies over another's colour.
-    number = np.arange(len(boxes))
-    order = np.argsort(np.concatenate((number * 3, number * 3 + 1, number[~sounding] * 3 + 2)))
-    return everything[0][order], everything[1][order]
-
-
-def _triangles(boxes: np.ndarray, colors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(4N, 3) corners, (4N, 4) their colours, (2N, 3) triangles."""
-    import numpy as np
-
-    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
-    positions = np.concatenate((corners, np.zeros((len(corners), 1))), axis=1).astype(np.float32)
-    square = np.array(((0, 1, 2), (0, 2, 3)), np.int32)
-    indices = (4 * np.arange(len(boxes), dtype=np.int32)[:, None, None] + square).reshape(-1, 3)
-    return positions, np.repeat(colors, 4, axis=0).astype(np.float32), indices
+    return batch_for_shader(_shader(), "TRIS", {"pos": positions, "color": colors}, indices=indices)
 
 
 CLASSES = ()

@@ -45,6 +45,7 @@ ORIGINS = (
     ("marker", "Marker", "Read from a marker of the timeline"),
     ("artist", "Yours", "Added by hand"),
 )
+_PLAIN = ("kind", "words", "strength", "pan", "distance_m", "on", "origin")
 _FIXED: set[str] = set()  # not animatable: a hit has one time and one strength
 
 
@@ -196,11 +197,13 @@ def read_one(entry: Any) -> Hit:
 
 def write_one(entry: Any, hit: Hit) -> None:
     """Make ``entry`` say what ``hit`` says."""
-    entry.frame, entry.millionths = divmod(hit.at, FRAME)
-    for name in ("kind", "words", "strength", "pan", "distance_m", "on", "origin"):
-        setattr(entry, name, getattr(hit, name))
-    entry.place = hit.place or (0.0, 0.0, 0.0)
-    entry.found = hit.found.text() if hit.found is not None else ""
+    frame, millionths = divmod(hit.at, FRAME)
+    values = {name: getattr(hit, name) for name in _PLAIN}
+    values |= {"frame": frame, "millionths": millionths, "place": hit.place or (0.0, 0.0, 0.0)}
+    values["found"] = hit.found.text() if hit.found is not None else ""
+    for name, value in values.items():
+        if getattr(entry, name) != value:  # what is the same need not be written, and told to all who listen
+            setattr(entry, name, value)
     touch()
 
 

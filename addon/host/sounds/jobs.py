@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 PICTURES_S = 0.010  # of a tick, for adding pictures
+HITS_S = 0.010  # and for merging hits
 PATIENCE_S = 60.0  # where the user has asked for all at once
 
 
@@ -56,8 +57,7 @@ def _place_some(session: Session, job: Job) -> bool:
     if blocked():
         return False
     if _only_looked(session, job):
-        _list_hits(session, job)
-        return True
+        return _list_hits(session, job, HITS_S) != ""
     if makes_pictures(job):
         done = _place_pictures(stored, home(session, job), PICTURES_S)
         if done is not None:
@@ -100,7 +100,7 @@ def place_here(session: Session, job_id: str, scene: Any) -> str:
     if why:
         raise BadInput(f"{why}; then press Place again.")
     if _only_looked(session, job):
-        return _list_hits(session, job)
+        return _list_hits(session, job, PATIENCE_S)
     where = home(session, job)
     if not session.belongs_here(job) or sequencer.find_scene(where.scene_name, where.uid) is None:
         where = placing.home(scene)
@@ -122,9 +122,9 @@ def _only_looked(session: Session, job: Job) -> bool:
     return session.works[job.job_id].order.settings.get("layers") == ()
 
 
-def _list_hits(session: Session, job: Job) -> str:
+def _list_hits(session: Session, job: Job, budget_s: float) -> str:
     """The hits of a job that only looked for them go into its scene's list, in words; then it has done all
-    that it can. Raises BadInput when the scene is gone.
+    that it can. "" while there is more to do. Raises BadInput when the scene is gone.
     """
     from .. import sequencer
     from ..hits import finding as hit_finding
@@ -133,7 +133,9 @@ def _list_hits(session: Session, job: Job) -> str:
     scene = sequencer.find_scene(where.scene_name, where.uid)
     if scene is None:
         raise BadInput(f"The scene “{where.scene_name}” is gone; find the hits of another one.")
-    sentence = hit_finding.keep_found(session, job, scene)
+    sentence = hit_finding.keep_found(session, job, scene, budget_s)
+    if sentence is None:
+        return ""
     session.table.move(job.job_id, PLACED, session.clock())
     session.remove(job.job_id)
     return sentence

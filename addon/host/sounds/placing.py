@@ -24,6 +24,7 @@ from ...sounds.placement import PlannedMeta, PlannedStrip
 from ...timeline import Rate
 from ...wire.errors import BadInput, FootfallError
 from .. import sequencer
+from ..hits import drag
 from ..takes import strips as take_strips
 from . import mixdown
 from .strips import add_sound
@@ -71,6 +72,8 @@ def blocked(context: Any = None) -> str:
         return "Waiting for the render to finish"
     if mixdown.running():
         return "Waiting for the mixdown to finish"
+    if drag.holding():
+        return "Waiting until you let go"
     for window in (context or bpy.context).window_manager.windows:
         for operator in getattr(window, "modal_operators", ()):
             if operator.bl_idname.startswith(_HOLDING):

@@ -34,6 +34,7 @@ from .view import NOWHERE, Eyes, cut_frames
 
 AROUND = 3  # frames before and after the shot that tell of hits at its ends
 BUDGET_S = 0.03  # of one step, besides the evaluation of a frame
+_PIECE = 50  # events made between two looks at the clock, some 20 microseconds each
 _NEARLY = 0.05  # frames: a hit just before the first is that frame's own
 _LEAST_LOOKS = 120  # between frames; a tenth of the shot's frames in longer ones
 _ON_SAVE, _ON_LOAD = bpy.app.handlers.save_pre, bpy.app.handlers.load_pre
@@ -68,6 +69,7 @@ class Reading:
         self.notes: list[str] = []
         self._eyes, self._now = Eyes(), Now(self._uid, self._name)
         self._found: list[Contact] = []
+        self._events: list[Event] = []
         self._work = self._run()
         self._state: UserState | None = UserState.remember(scene)
         _ON_SAVE.append(self._before_save)
@@ -103,15 +105,7 @@ class Reading:
     def finish(self) -> tuple[Event, ...]:
         """The hits of the shot in order of time, once ``step`` has returned False; puts everything back."""
         self.abort()
-        first, last = self._span.start, self._span.end + 1
-        inside = [
-            replace(one, time=max(one.time, float(first)))
-            for one in self._found
-            if first - _NEARLY <= one.time < last
-        ]
-        within = max(merge.SAME_FRAMES, 0.02 * self._fps)
-        found = merge.merge(inside, within, merge.SAME_STEP * self._fps)
-        return tuple(merge.to_events(found, lambda f: wire_seconds(self._span.time_s(f, self._rate))))
+        return tuple(self._events)
 
     def abort(self) -> None:
         """End, and give frame and poses back; may be called at any time, also twice."""
@@ -160,6 +154,7 @@ class Reading:
         yield from self._narrow()
         yield from self._burst()
         self.notes += sorted(self._search.notes)
+        yield from self._tell()
 
     def _begin(self, frame: int) -> None:
         """Gather what there is, once it is known what moves."""
@@ -214,6 +209,22 @@ class Reading:
             seen = NOWHERE if view is None else view.see(np.array(one.matrix_world.translation), 0.0)
             if seen.inside or self._off_camera:
                 self._found.append(burst.contact(strongest, seen))
+
+    def _tell(self) -> Iterator[None]:
+        """What was found, as events."""
+        first, last = self._span.start, self._span.end + 1
+        inside = [
+            replace(one, time=max(one.time, float(first)))
+            for one in self._found
+            if first - _NEARLY <= one.time < last
+        ]
+        within = max(merge.SAME_FRAMES, 0.02 * self._fps)
+        found = merge.merge(inside, within, merge.SAME_STEP * self._fps)
+        yield
+        for event in merge.to_events(found, lambda f: wire_seconds(self._span.time_s(f, self._rate))):
+            self._events.append(event)
+            if not len(self._events) % _PIECE:
+                yield
 
 
 _DONE = object()

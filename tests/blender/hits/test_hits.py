@@ -17,7 +17,7 @@ from footfall.addon.hits import listed as hit_list
 from footfall.addon.hits.listed import FRAME, Found, Hit
 from footfall.addon.host import live, orders, pump
 from footfall.addon.host.demo import shot as demo_shot
-from footfall.addon.host.hits import events, store
+from footfall.addon.host.hits import events, marks, store
 from footfall.addon.host.hits import finding as hit_finding
 from footfall.addon.host.hits import overlay as hit_overlay
 from footfall.addon.host.hits import panel as hit_panel
@@ -507,34 +507,8 @@ def test_icons_and_colours_are_known_for_every_kind() -> None:
     icons = bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys()
     for family in hit_list.FAMILIES:
         assert hit_rows.ICONS[family] in icons
-        assert family in hit_overlay.COLORS
+        assert family in marks.COLORS
     assert all(hit_list.family(kind) != "other" for kind in events.KINDS)
-
-
-def test_ticks_are_few_however_many_hits_there_are() -> None:
-    many = [found(1 + number / 100, strength=hit_list.single(number % 7 / 7)) for number in range(10_000)]
-    store.write(scene(), many)
-    picture = store.picture(scene())
-    boxes, colors = hit_overlay.ticks(picture, 0.5, 17, (0.0, 101.0), (800, 100))
-    assert len(boxes) == len(colors) <= 3 * 810
-    boxes, _ = hit_overlay.ticks(picture, 0.0, 17, (50.0, 50.1), (800, 100))
-    assert 2 * 9 <= len(boxes) <= 2 * 12
-    assert len(hit_overlay.ticks(picture, 0.0, 0, (5_000.0, 5_100.0), (800, 100))[0]) == 0
-
-
-def test_ticks_say_what_they_stand_for() -> None:
-    store.write(scene(), [found(10, strength=1.0), found(20, "step", strength=0.0), found(30, on=False)])
-    boxes, colors = hit_overlay.ticks(store.picture(scene()), 0.0, 0, (0.0, 100.0), (1000, 200))
-    edge_step, step, edge_off, off, hollow, bright, hit = range(7)  # the selected one comes last
-    assert colors[step].tolist() == pytest.approx(hit_overlay.COLORS["step"])
-    assert colors[hit].tolist() == pytest.approx(hit_overlay.COLORS["hit"])
-    assert colors[bright].tolist() == pytest.approx(hit_overlay.BRIGHT)
-    assert colors[edge_step].tolist() == colors[edge_off].tolist() == pytest.approx(hit_overlay.DARK)
-    assert colors[hollow].tolist() == pytest.approx(hit_overlay.DARK)
-    assert boxes[hit].tolist() == [98.0, 156.0, 102.0, 176.0]
-    heights = boxes[:, 3] - boxes[:, 1]
-    assert heights[hit] == 4 * heights[step]
-    assert boxes[off, 0] < boxes[hollow, 0] < boxes[hollow, 2] < boxes[off, 2]
 
 
 def test_nothing_is_drawn_in_background() -> None:
