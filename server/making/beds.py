@@ -36,8 +36,10 @@ class Beds:
         self._takes = range(request.first_take, request.first_take + request.takes)
         self._samples = finishing.sample_count(request.duration_s, request.rate_hz)
         cuts = request.cuts if request.hard_cuts else ()
-        self._calm = "spots" in request.layers and bool(request.events) and not request.in_sync
-        self._parts = bed.segments(request.duration_s, cuts, loop=request.loop)
+        # Under spots it is what goes on all the time: there from the first moment, without hits of its own.
+        self._behind = "spots" in request.layers and bool(request.events) and not request.in_sync
+        lead_s = self._lead_s() if self._behind else Fraction(0)
+        self._parts = bed.segments(request.duration_s, cuts, loop=request.loop, lead_s=lead_s)
         self.silent: list[int] = []
 
     def batches(self, conditions: Conditions) -> tuple[dict[str, Batch], Tensor]:
@@ -71,6 +73,12 @@ class Beds:
                 sounding=self._sounding(part, column_s, plan.columns),
             )
         return found, rows
+
+    def _lead_s(self) -> Fraction:
+        """What is made before the shot and not heard, if that costs no window more."""
+        longest_s = Fraction(windows.LONGEST * self._models.column_samples, self._models.rate_hz)
+        room_s = longest_s - self._request.duration_s
+        return min(bed.LEAD_S, room_s) if room_s >= 0 else bed.LEAD_S
 
     def _names(self, number: int) -> tuple[tuple[object, ...], ...]:
         return tuple(
@@ -121,18 +129,19 @@ class Beds:
     def _finished(self, pieces: Sequence[np.ndarray]) -> np.ndarray:
         request, rate_in_hz, rate_hz = self._request, self._models.rate_hz, self._request.rate_hz
         sound = pieces[0]
-        if len(pieces) > 1 or request.loop or request.in_sync or self._calm:
+        if len(pieces) > 1 or request.loop or request.in_sync or self._behind:
             columns = [finishing.as_columns(piece) for piece in pieces]
             resampled = [finishing.resample(piece, rate_in_hz, rate_hz) for piece in columns]
             sound, rate_in_hz = bed.joined(resampled, self._parts, rate_hz), rate_hz
         if request.in_sync and request.events:
             sound = syncing.aligned(sound, request.events, rate_hz)
-        if self._calm:
+        if self._behind:
             sound = bed.calmed(sound, rate_hz)
         if request.loop:
             sound = bed.looped(sound, self._samples)
+        loudness_lufs = request.loudness_lufs - (bed.BEHIND_DB if self._behind else 0.0)
         return finishing.finish(
-            sound, rate_in_hz, rate_hz, self._samples, request.loudness_lufs, fades=not request.loop
+            sound, rate_in_hz, rate_hz, self._samples, loudness_lufs, fades=not request.loop
         )
 
     def _best(self, take: int, batch: Batch, sounds: np.ndarray, control: JobControl) -> tuple[int, float]:

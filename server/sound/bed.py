@@ -21,6 +21,7 @@ LEAD_S = Fraction(12, 25)  # made before a cut and not heard: models begin softl
 SHORTEST_S = Fraction(1, 4)  # between cuts: what is shorter belongs to what is before it
 LOOP_S = Fraction(1, 2)  # at most: what lies behind the end and goes over into the beginning
 LOOK_AHEAD_S, RELEASE_S = 0.005, 0.15
+BEHIND_DB = 6.0  # below the hits that are heard in front of it
 CALM_STEP_S, CALM_AROUND_S = 0.005, 1.5
 CALM_OVER_DB, MOST_CALM_DB = 6.0, 12.0  # over the middle level around it; by how much it comes down at most
 
@@ -45,9 +46,11 @@ class Segment:
         return self.lead_s + self.stop_s - self.start_s + self.tail_s
 
 
-def segments(duration_s: Fraction, cuts: Iterable[Fraction], *, loop: bool) -> tuple[Segment, ...]:
+def segments(
+    duration_s: Fraction, cuts: Iterable[Fraction], *, loop: bool, lead_s: Fraction = Fraction(0)
+) -> tuple[Segment, ...]:
     """The bed in one piece, or one for each side of the cuts. A loop reaches beyond its end, and begins as if
-    it had been there before.
+    it had been there before; any other does so by ``lead_s``.
     """
     edges = [Fraction(0)]
     for cut in sorted(cuts):
@@ -59,7 +62,7 @@ def segments(duration_s: Fraction, cuts: Iterable[Fraction], *, loop: bool) -> t
         Segment(
             start_s=edge,
             stop_s=edges[index + 1] if index < last else duration_s,
-            lead_s=LEAD_S if index or loop else Fraction(0),
+            lead_s=LEAD_S if index or loop else lead_s,
             tail_s=CUT_S / 2 if index < last else beyond,
         )
         for index, edge in enumerate(edges)

@@ -113,6 +113,27 @@ def test_the_bed_ducks_under_its_own_spots(make_pipeline: Make) -> None:
     assert ratio.max() <= 1.06  # where both together were too loud, the bed came down a little by itself
 
 
+def test_under_spots_a_bed_is_there_at_once_and_behind_them(make_pipeline: Make, models: Any) -> None:
+    import torch
+    from footfall.server.making.job import Job
+    from footfall.server.sound.finishing import loudness
+
+    layers = ("bed", "spots")
+    alone, under = (bed(make_pipeline, layers=which)[:, None] for which in (("bed",), layers))
+    assert len(alone) == len(under) == 2 * RATE
+    assert loudness(under, RATE) == pytest.approx(loudness(alone, RATE) - 6.0, abs=1.0)
+    with torch.inference_mode():
+        lengths = {
+            duration_s: Job(
+                shot(**(TWO_S | {"duration_s": duration_s, "layers": layers})), models, Recorder()
+            ).batches()["bed"]
+            for duration_s in (Fraction(2), Fraction(10), Fraction(11))
+        }
+    beyond = {float(d): batch.samples / models.rate_hz - float(d) for d, batch in lengths.items()}
+    assert beyond == pytest.approx({2.0: 0.48, 10.0: 0.24, 11.0: 0.48}, abs=0.01)
+    assert len(lengths[Fraction(10)].windows) == 1  # it costs no window more
+
+
 def test_in_sync_is_silent_before_the_first_hit(make_pipeline: Make) -> None:
     sound = bed(make_pipeline, in_sync=True)
     first = round(HITS[0].time_s * RATE)

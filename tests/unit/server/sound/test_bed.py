@@ -129,6 +129,16 @@ def test_the_bed_is_down_when_the_hit_begins_and_back_soon() -> None:
     assert level[round(0.56 * RATE)] == pytest.approx(0.0, abs=0.01)
 
 
+def test_a_bed_may_begin_before_the_shot() -> None:
+    [part] = bed.segments(Fraction(3), (), loop=False, lead_s=Fraction(1, 5))
+    assert (part.from_s, part.start_s, part.length_s) == (Fraction(-1, 5), 0, Fraction(16, 5))
+    soft = hum(part.length_s)
+    soft[: RATE // 10] = 0.0  # models begin softly
+    sound = bed.joined([soft], [part], RATE)
+    assert len(sound) == 3 * RATE
+    assert np.array_equal(sound, soft[RATE // 5 :])
+
+
 def test_what_sticks_out_of_a_bed_is_calmed() -> None:
     random = np.random.default_rng(4)
     rain = random.normal(0, 0.05, (6 * RATE, 1)).astype(np.float32)
