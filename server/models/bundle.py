@@ -375,7 +375,7 @@ def _mark(source: Path, entry: FileEntry) -> list[int | str]:
 def _read_stamps(root: Path) -> dict[str, Any]:
     try:
         stamps = json.loads((root / _STAMP).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return stamps if isinstance(stamps, dict) else {}
 

@@ -9,15 +9,17 @@ file weighs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...addon.wire.errors import ModelMissing, ModelRefused
+from .device import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 16 * 1024 * 1024
 TENSORS = 100_000
+SPARE, TIMES = (
+    100,
+    4,
+)  # parameters that a module may register beyond its file's: some are made anew, or shared
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 FLOATS = frozenset({"F32", "F16", "BF16"})
 _NAME = re.compile(r"[A-Za-z0-9_.]{1,300}")
@@ -147,7 +153,7 @@ def load_weights(
     from accelerate import init_empty_weights
 
     rows = read_header(path)
-    with init_empty_weights(include_buffers=False):
+    with init_empty_weights(include_buffers=False), _no_more_than(len(rows), path):
         module = build()
     names = _matched(path, rows, module, rename or str, tuple(ignore))
     tensors = open_weights(path)
@@ -163,6 +169,34 @@ def load_weights(
         if buffer.is_floating_point() and name not in state and dtype is not None:
             _set_buffer(module, name, buffer.to(dtype))
     return module.requires_grad_(False).eval()
+
+
+@contextlib.contextmanager
+def _no_more_than(tensors: int, path: Path) -> Iterator[None]:
+    """Inside, a module is built that belongs to a file of so many tensors.
+
+    A configuration that lies about sizes or layers would otherwise be believed until memory or patience end.
+    Raises ModelRefused.
+    """
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    most, count = SPARE + TIMES * tensors, 0
+
+    def look(*_: object) -> None:
+        nonlocal count
+        count += 1
+        if count > most:
+            raise _refused(path, "has fewer tensors than its configuration says; pull the model again")
+
+    hook = register_module_parameter_registration_hook(look)
+    try:
+        yield
+    except (RuntimeError, AssertionError, OverflowError) as error:  # of torch, for its sizes
+        if is_out_of_memory(error):
+            raise
+        raise _refused(path, "does not fit its configuration; pull the model again", repr(error)) from error
+    finally:
+        hook.remove()
 
 
 def _matched(

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,23 @@ class Tables(nn.Module):
         self.weight = nn.Parameter(torch.zeros(2))
         self.register_buffer("positions", torch.arange(4))
         self.register_buffer("scale", torch.full((2,), 3.0), persistent=False)
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        lambda: nn.Sequential(*(nn.Linear(1, 1) for _ in iter(int, 1))),  # layers without end
+        lambda: nn.Linear(10**12, 10**12),
+        lambda: nn.Linear(-1, 2),
+        lambda: nn.MultiheadAttention(7, 10**6),
+    ],
+)
+def test_a_configuration_that_lies_is_refused_before_memory_ends(
+    good: Path, lies: Callable[[], nn.Module]
+) -> None:
+    with pytest.raises(ModelRefused, match="configuration"):
+        load_weights(lies, good)
+    assert load_weights(build, good) is not None
 
 
 def test_position_tables_are_the_modules_own(tmp_path: Path) -> None:
