@@ -19,31 +19,13 @@ from footfall.tests.sources import BLENDER, HEAD, PARTS, ROOT, Rule, Source, fil
 OURS = {"footfall", "bl_ext", *PARTS}
 # Heavy: seconds to load, and not to be had in Blender's Python.
 HEAVY = {
-    *(
-        "accelerate",
-        "diffusers",
-        "laion_clap",
-        "open_clip",
-        "torch",
-        "torchaudio",
-        "torchvision",
-        "transformers",
-    ),
+    *("accelerate", "diffusers", "laion_clap", "open_clip"),
+    *("torch", "torchaudio", "torchvision", "transformers"),
 }
 IN_BLENDERS_PYTHON = {"numpy", "zmq"}  # what the extension brings or finds; nothing else is there
 NOT_ON_THE_WIRE = {  # the protocol knows no clocks, threads or sockets
-    *(
-        "asyncio",
-        "concurrent",
-        "datetime",
-        "multiprocessing",
-        "os",
-        "pathlib",
-        "queue",
-        "select",
-        "selectors",
-    ),
-    *("signal", "socket", "ssl", "subprocess", "threading", "time"),
+    *("asyncio", "concurrent", "datetime", "multiprocessing", "os", "pathlib", "queue", "select"),
+    *("selectors", "signal", "socket", "ssl", "subprocess", "threading", "time"),
 }
 # The parts of the worker that answer while a model works, and so must live without it.
 PLAIN = {"__main__", "control", "launch", "worker"}

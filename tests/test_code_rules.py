@@ -15,23 +15,13 @@ from footfall.tests.sources import HEAD, Rule, Source, files, foreign_imports, s
 BANNED_MODULES = {"_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 BANNED_CALLS = {
     *("numpy.load", "torch.load", "torch.hub.load", "torch.jit.load", "torch.serialization.load"),
-    *(
-        "yaml.load",
-        "yaml.unsafe_load",
-        "yaml.full_load",
-        "os.system",
-        "os.popen",
-        "builtins.eval",
-        "builtins.exec",
-    ),
+    *("yaml.load", "yaml.unsafe_load", "yaml.full_load"),
+    *("os.system", "os.popen", "builtins.eval", "builtins.exec"),
 }
 BANNED_ATTRIBUTES = {"recv_pyobj", "send_pyobj"}
 BY_NAME = {
-    "__import__",
-    "importlib.import_module",
-    "importlib.__import__",
-    "runpy.run_module",
-    "runpy.run_path",
+    *("__import__", "importlib.__import__", "importlib.import_module"),
+    *("runpy.run_module", "runpy.run_path"),
 }
 # Names put together at run time: the launcher's own package, and the doctor's list of packages.
 MAY_IMPORT_BY_NAME = {"server/launch.py", "addon/host/commands/bootstrap.py", "cli/doctor.py"}
