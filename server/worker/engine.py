@@ -284,8 +284,8 @@ class Engine:
     def _find_description(self, pipeline: Pipeline) -> None:
         try:
             bundles = pipeline.bundles()
-        except FootfallError as error:  # a damaged folder of models must not cost the user the worker
-            _log.exception("Cannot list the bundles: %s", error.sentence)
+        except (FootfallError, OSError):  # a folder of models that cannot be read must not cost the worker
+            _log.exception("Cannot list the bundles")
             bundles = ()
         found = Description(device=pipeline.device(), bundles=bundles)
         with self._work:

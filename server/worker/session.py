@@ -134,7 +134,8 @@ class Session:
         """Somebody else comes: what the one before asked for ends, and nobody else is told of it."""
         for job_id in self._asked:
             self._jobs.cancel(job_id)
-        self._left = frozenset(self._asked)
+        # Also what somebody before had left: a good-bye and the next one's coming are two hand-overs.
+        self._left = frozenset(job_id for job_id in self._left | self._asked if self._jobs.has(job_id))
         self._asked.clear()
         self._endings, self.outbox = Endings(), Outbox()
         self._greeted = self._owes_ready = False

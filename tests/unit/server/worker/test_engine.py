@@ -354,10 +354,13 @@ def test_a_pipeline_that_cannot_be_made_is_fatal_and_told() -> None:
     assert engine.stop(WAIT_S)
 
 
-def test_models_that_cannot_be_listed_do_not_cost_the_worker(bench: Callable[..., Bench]) -> None:
+@pytest.mark.parametrize("error", [ModelRefused("bundle.toml is damaged."), PermissionError("models")])
+def test_models_that_cannot_be_listed_do_not_cost_the_worker(
+    bench: Callable[..., Bench], error: Exception
+) -> None:
     class Damaged(FakePipeline):
         def bundles(self) -> Any:
-            raise ModelRefused("bundle.toml is damaged.")
+            raise error
 
     one = bench(Damaged())
     wait_until(lambda: one.engine.description)

@@ -78,9 +78,11 @@ class FakeJobs:
 class Table:
     """A session and its engine."""
 
-    def __init__(self, *, greeted: bool = True) -> None:
+    def __init__(self, *, greeted: bool = True, stays: bool = False) -> None:
         self.jobs = FakeJobs()
-        self.session = Session(self.jobs, version="9.9", memory_bytes=lambda: 11, posts=self.jobs.take)
+        self.session = Session(
+            self.jobs, version="9.9", memory_bytes=lambda: 11, posts=self.jobs.take, stays=stays
+        )
         if greeted:
             self.say(Hello(version="test"))
 
@@ -258,4 +260,18 @@ def test_an_unreadable_message_about_a_running_job_does_not_end_it() -> None:
 def test_an_unreadable_message_about_nothing_is_only_logged(header: bytes) -> None:
     table = Table()
     table.session.refuse(header, Malformed("No."))
+    assert table.answers() == []
+
+
+def test_a_job_that_hangs_is_left_behind_until_it_ends_whoever_comes() -> None:
+    """The worker ends itself over it, and nobody after its owner would ever be served otherwise."""
+    table = Table(stays=True)
+    job_id = new_job()
+    table.say(submit(job_id))
+    table.say(Shutdown())  # its owner says good-bye
+    table.session.hand_over()  # and somebody else comes
+    table.say(Hello(version="test"))
+    assert table.session.left_behind
+    table.jobs.end(job_id)
+    assert not table.session.left_behind
     assert table.answers() == []
