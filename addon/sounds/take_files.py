@@ -18,6 +18,7 @@ from ..wire.errors import SaveError
 from ..wire.messages import Clip, FoleyRequest, Result
 from . import wav
 
+FADE_S = 0.01  # at the end of the file
 CEILING = 0.891  # -1 dBFS: what a mix of layers is turned down to where it would clip
 
 
@@ -68,10 +69,20 @@ def mix(clips: Sequence[Clip], request: FoleyRequest) -> np.ndarray:
     sound = np.zeros((total, channels), np.float32)
     for clip in clips:
         start = round(clip.start_s * clip.rate_hz)
-        part = clip.waveform[: max(0, total - start)]
+        part = _ending(clip, max(0, total - start))
         sound[start : start + len(part)] += part
     peak = float(np.abs(sound).max(initial=0.0))
     return sound if peak <= 1.0 else sound * np.float32(CEILING / peak)
+
+
+def _ending(clip: Clip, samples: int) -> np.ndarray:
+    """What of ``clip`` lies within ``samples``: what still rings then is faded, for a cut would click."""
+    part = clip.waveform[:samples]
+    length = min(round(FADE_S * clip.rate_hz), samples) if samples < len(clip.waveform) else 0
+    if length:
+        part = part.copy()
+        part[-length:] *= np.linspace(1.0, 0.0, length, dtype=np.float32)[:, None]
+    return part
 
 
 def _write(path: Path, sound: np.ndarray, rate_hz: int) -> Path:
