@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from footfall.tests.gui.conftest import REAL, ROOT, environment
 
-BOOTSTRAP = ROOT / "addon" / "host" / "bootstrap.py"
+BOOTSTRAP = ROOT / "addon" / "host" / "commands" / "bootstrap.py"
 Window = Callable[..., dict[str, Any]]
 
 TICK_MS = 50.0  # the longest of our turns on the main thread, but for the drawing of one picture

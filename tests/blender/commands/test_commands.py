@@ -169,5 +169,5 @@ def test_ctrl_c_is_130_and_leaves_no_worker(tmp_path: Path) -> None:
 
 def test_bootstrap_loads_this_tree() -> None:
     """The script needs nothing but its own place."""
-    text = (ROOT / "addon" / "host" / "bootstrap.py").read_text("utf-8")
+    text = (ROOT / "addon" / "host" / "commands" / "bootstrap.py").read_text("utf-8")
     assert "from ." not in text
