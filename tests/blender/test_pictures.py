@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from footfall.addon.host import live, sequencer
 from footfall.addon.host.panel import ready as shots
 from footfall.addon.host.pictures import operators as picture_operators
+from footfall.addon.host.pictures import readers
 from footfall.addon.host.worker import bundles
 from footfall.addon.pictures import story as picture_story
 from footfall.addon.sounds import wav
@@ -93,6 +95,17 @@ def test_one_picture_of_a_strip(tmp_path: Path) -> None:
     assert path.parent == tmp_path / "footfall"
     assert path.read_bytes().startswith(b"\x89PNG")
     assert session.works[session.table.all()[0].job_id].notes[0] == "These pictures are flat."
+
+
+def test_what_reads_images_is_loaded_by_the_button(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not by the tick that places the first picture."""
+    monkeypatch.setattr(readers._State, "loaded", False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    add_sound(write_sound(tmp_path / "door.wav"))
+    assert bpy.ops.footfall.picture() == {"FINISHED"}
+    assert readers._State.loaded
+    assert len(bpy.data.images) == 0
+    assert not list(Path(bpy.app.tempdir or tmp_path).rglob("one.png"))
 
 
 def test_a_storyboard_of_windows_of_what_is_heard(tmp_path: Path) -> None:

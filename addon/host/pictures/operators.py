@@ -77,6 +77,7 @@ class FOOTFALL_OT_picture(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         from . import orders as picture_orders
+        from . import readers
 
         session, scene = live.get(), scene_of(context)
         try:
@@ -87,6 +88,7 @@ class FOOTFALL_OT_picture(bpy.types.Operator):
         except FootfallError as error:
             return refuse(self, error)
         wake(session)
+        readers.load()
         self.report({"INFO"}, f"{texts.count(len(orders), 'sound')} to be pictured.")
         return FINISHED
 
