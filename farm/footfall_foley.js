@@ -86,7 +86,7 @@ const JOB_TYPE = {
     {
       key: "source",
       type: "string",
-      choices: ["render", "rendered", "auto", "camera", "sequencer"],
+      choices: ["render", "rendered", "auto", "camera", "sequencer", "words"],
       default: "render",
       visible: "submission",
       description: "Where the pictures come from; machines without a display need render or rendered",

@@ -14,9 +14,10 @@ file appears whole, so any step can be done again at any time, and a shot that h
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,22 @@ from . import message_file
 LIST = "farm.json"
 VERSION = 1
 MOST_BYTES = 16 * 1024**2
+LONGEST_FACT = 300  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarmShot:
-    """One shot, from 1. ``job_id`` names its request: a result of an older one is no result."""
+    """One shot, from 1. ``job_id`` names its request: a result of an older one is no result.
+
+    ``facts``: what its strips' stories are to say of where its pictures and hits came from, so that another
+    take is made in the same way.
+    """
 
     number: int
     key: str
     name: str
     job_id: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,15 @@ def _farm(folder: Path, plain: Any) -> Farm:
     for number, shot in enumerate(shots, start=1):
         if shot.number != number or not all(isinstance(t, str) for t in (shot.key, shot.name, shot.job_id)):
             raise ValueError(f"shot {number}")
+        if not isinstance(shot.facts, dict) or not all(map(_is_fact, shot.facts.values())):
+            raise ValueError(f"facts of shot {number}")
     return Farm(folder, plain["file"], shots)
+
+
+def _is_fact(value: Any) -> bool:
+    """Whether a strip's story can hold it."""
+    finite = isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return finite and len(str(value)) <= LONGEST_FACT
 
 
 def chosen(farm: Farm, numbers: str) -> list[FarmShot]:

@@ -56,6 +56,20 @@ class Order:
         prompt = texts.clean(self.settings.get("prompt", ""), 40)
         return prompt or f"Frames {self.span.start}-{self.span.end}"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the stories of its strips say of the shot, so that the same can be asked for again."""
+        return {
+            "scene": self.scene_name,
+            "start": self.span.start,
+            "end": self.span.end,
+            "source": self.source,
+            "per_second": self.per_second,
+            "hits": self.hits,
+            "off_screen": self.off_screen,
+            "hidden": self.hidden,
+        }
+
 
 def panel_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene that the user looks at: in a sequencer the one being edited, which 5.x names apart."""

@@ -44,16 +44,7 @@ def sound_writer(work: Work, request: Any) -> Callable[[Any, Any], Any]:
     from ..takes.provenance import asked
 
     order = work.order
-    facts: dict[str, Any] = {
-        "scene": order.scene_name,
-        "start": order.span.start,
-        "end": order.span.end,
-        "source": order.source,
-        "per_second": order.per_second,
-        "hits": order.hits,
-        "off_screen": order.off_screen,
-        "hidden": order.hidden,
-    }
+    facts = order.facts
     if work.watch is not None:
         facts["shot"] = work.watch.shot_key
     shot, what = Shot(start_frame=Fraction(order.span.start), rate=order.rate), asked(request, facts)

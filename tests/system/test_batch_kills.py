@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A batch that is killed at random moments: in the end every shot is there once, and every file whole.
 
-Everything is real but the model: Blender's module draws, a worker with the tests' pipeline makes the sound.
 What is killed is the whole family at once, as when the power fails.
 """
 
@@ -12,18 +11,13 @@ import json
 import os
 import random
 import signal
-import sqlite3
-import stat
 import subprocess
-import sys
 import time
-import wave
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from .studio import LIMIT_S, Studio, check_all_there, make_studio
 
 pytestmark = [
     pytest.mark.skipif(
@@ -32,81 +26,10 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="process groups"),
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
-FAKES = ROOT / "tests" / "fakes"
-LIMIT_S = 240
-FRAMES = 12
-
-
-@dataclass(frozen=True)
-class Studio:
-    """A folder with a file of shots, and an environment in which the worker is a fake."""
-
-    folder: Path
-    environment: dict[str, str]
-    shots: int
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-P", "-m", "footfall.cli", "batch", "shot.blend"]
-        return subprocess.Popen(
-            [*command, "--source", "sequencer", "--json", *words],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, *words: str) -> tuple[int, dict[str, Any]]:
-        child = self.start(*words)
-        out, err = child.communicate(timeout=LIMIT_S)
-        assert out.count("\n") == 1, err[-3000:]
-        report = json.loads(out)
-        assert "blends" in report, report
-        return child.returncode, report
-
-    @property
-    def sounds(self) -> Path:
-        return self.folder / "with_sound" / "footfall"
-
-    def made(self) -> list[tuple[str, str]]:
-        """(shot, job id) of everything that was ever entered."""
-        path = self.sounds / "journal.db"
-        if not path.is_file():
-            return []
-        database = sqlite3.connect(path)
-        try:
-            return list(database.execute("SELECT shot, job_id FROM made"))
-        except sqlite3.OperationalError:  # killed before it had tables
-            return []
-        finally:
-            database.close()
-
 
 @pytest.fixture
 def studio(tmp_path: Path, request: pytest.FixtureRequest) -> Studio:
-    shots = getattr(request, "param", 12)
-    python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{FAKES / "fake_worker.py"}"\n')
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("FOOTFALL_")}
-    environment |= {"FOOTFALL_WORKER_PYTHON": str(python), "XDG_DATA_HOME": str(tmp_path / "data")}
-    subprocess.run(
-        [
-            sys.executable,
-            "-P",
-            str(FAKES / "shots.py"),
-            str(tmp_path / "shot.blend"),
-            str(shots),
-            str(FRAMES),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=LIMIT_S,
-    )
-    return Studio(tmp_path, environment, shots)
+    return make_studio(tmp_path, getattr(request, "param", 12))
 
 
 def kill_family(child: subprocess.Popen[str]) -> None:
@@ -123,43 +46,6 @@ def kill_family(child: subprocess.Popen[str]) -> None:
         except psutil.NoSuchProcess:
             continue
     child.communicate(timeout=60)
-
-
-def strips_of(blend: Path) -> list[tuple[str, int]]:
-    """(file, first frame) of each sound strip, read by another Blender."""
-    code = (
-        "import bpy, json, sys; bpy.ops.wm.open_mainfile(filepath=sys.argv[1]);"
-        "e = bpy.context.scene.sequence_editor;"
-        "s = e.strips_all if hasattr(e, 'strips_all') else e.sequences_all;"
-        "print('\\n' + json.dumps([(bpy.path.abspath(x.sound.filepath), int(x.frame_start)) for x in s"
-        " if x.type == 'SOUND']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(blend)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=LIMIT_S,
-    )
-    return [(path, frame) for path, frame in json.loads(done.stdout.strip().splitlines()[-1])]
-
-
-def check_all_there(studio: Studio, report: dict[str, Any]) -> None:
-    assert report["ok"], report
-    (blend,) = report["blends"]
-    assert [shot["state"] for shot in blend["shots"]] == ["done"] * studio.shots
-    entered = Counter(shot for shot, _ in studio.made())
-    assert len(entered) == studio.shots
-    assert set(entered.values()) == {1}
-    waves = sorted(studio.sounds.glob("*.wav"))
-    assert len(waves) == studio.shots
-    for path in [*waves, *(studio.folder / "with_sound").glob("*.wav")]:
-        with wave.open(str(path)) as sound:
-            assert sound.getnframes() > 0
-            assert len(sound.readframes(sound.getnframes())) == sound.getnframes() * 3 * sound.getnchannels()
-    strips = strips_of(Path(blend["blend"]))
-    assert sorted(Path(path) for path, _ in strips) == waves
-    assert sorted(frame for _, frame in strips) == [1 + FRAMES * number for number in range(studio.shots)]
 
 
 def killed(studio: Studio, times: int, seed: int, longest_s: float) -> None:

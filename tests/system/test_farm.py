@@ -25,8 +25,8 @@ OPENJD = Path(sys.executable).with_name("openjd")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def make_job(folder: Path, count: int) -> Farm:
-    """A captured job of ``count`` short shots, each of another colour."""
+def make_job(folder: Path, count: int, **changes: Any) -> Farm:
+    """A captured job of ``count`` short shots, each of another colour; anything may be changed."""
     folder.mkdir()
     shots = [
         FarmShot(number=n, key=f"markers/Scene/sh{n}", name=f"sh{n}", job_id=f"{n:032x}")
@@ -34,15 +34,16 @@ def make_job(folder: Path, count: int) -> Farm:
     ]
     job = farm.write_list(folder, "a.blend", shots)
     for shot in shots:
-        request = FoleyRequest(
-            frames=np.full((2, 32, 32, 3), 25 * shot.number, np.uint8),
-            times_s=np.array([0.0, 0.25]),
-            duration_s=Fraction(1, 2),
-            layers=("bed", "spots"),
-            events=(Event(time_s=Fraction(1, 8), words="wood"),),
-            quality="draft",
-            seed=shot.number,
-        )
+        plain: dict[str, Any] = {
+            "frames": np.full((2, 32, 32, 3), 25 * shot.number, np.uint8),
+            "times_s": np.array([0.0, 0.25]),
+            "duration_s": Fraction(1, 2),
+            "layers": ("bed", "spots"),
+            "events": (Event(time_s=Fraction(1, 8), words="wood"),),
+            "quality": "draft",
+            "seed": shot.number,
+        }
+        request = FoleyRequest(**(plain | changes))
         message_file.write(job.request_path(shot), Submit(job_id=shot.job_id, request=request))
     return job
 
@@ -87,6 +88,21 @@ def test_a_session_s_tasks_share_a_worker_and_nothing_is_made_twice(tmp_path: Pa
     apart = make_job(tmp_path / "apart", 2)
     run("generate", apart.folder, "--json")
     assert samples(apart) == samples(job), "a worker of its own gives the same samples"
+
+
+def test_words_alone_go_the_same_way(tmp_path: Path) -> None:
+    """Without a picture: the session warms its model up with the first shot, and makes them all."""
+    nothing = {"frames": np.zeros((0, 8, 8, 3), np.uint8), "times_s": np.zeros(0)}
+    words = {"prompt": "rain", "condition": "clap_text", "layers": ("bed",), "events": ()}
+    job, session = make_job(tmp_path / "job", 2, **nothing, **words), tmp_path / "session"
+    run("open", session, "--for", job.folder)
+    try:
+        assert run("generate", job.folder, "--session", session, "--json")["made"] == [1, 2]
+    finally:
+        run("close", session)
+    first, second = samples(job)
+    assert np.abs(np.frombuffer(first, np.float32)).max() > 0.01
+    assert first != second, "each shot has a seed of its own"
 
 
 @pytest.mark.slow

@@ -228,9 +228,14 @@ def _request(session: Session, running: Running, frames: Any, times_s: Any) -> A
 
 
 def _unseen(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a job that words alone decide. Spots that nobody has set are not missed."""
+    """Settings of a job that words alone decide. Spots that nobody has set are not missed.
+
+    Raises BadInput without words.
+    """
     from ..worker import bundles
 
+    if not settings.get("prompt", "").strip():
+        raise BadInput("Without a picture the words decide; write in the prompt what is to be heard.")
     found: dict[str, Any] = {}
     if settings.get("condition", "picture") == "picture":
         found["condition"] = words_only.condition("auto", bundles.queries_of(settings.get("bundle", "")))

@@ -107,7 +107,13 @@ def capture(parsed: argparse.Namespace, console: Any, interrupt: Any) -> dict[st
 
 
 def _number(wish: Wish, number: int) -> FarmShot:
-    return FarmShot(number=number, key=wish.shot.key, name=wish.shot.name, job_id=uuid.uuid4().hex)
+    return FarmShot(
+        number=number,
+        key=wish.shot.key,
+        name=wish.shot.name,
+        job_id=uuid.uuid4().hex,
+        facts=wish.order.facts,
+    )
 
 
 def _wishes(job: FileJob, session: Session) -> list[Wish]:
@@ -176,8 +182,9 @@ def place(parsed: argparse.Namespace, console: Any, interrupt: Any) -> dict[str,
 def _place(session: Session, request: FoleyRequest, result: Result, shot: FarmShot) -> list[str]:
     """The WAVs of one shot, whose strips are in the scene then."""
     order = _order(session, shot)
-    facts: dict[str, Any] = {"scene": order.scene_name, "start": order.span.start, "end": order.span.end}
-    facts["shot"] = shot.key
+    # The shot may have moved since it was captured; how it was looked at is what it was.
+    place = {"scene": order.scene_name, "start": order.span.start, "end": order.span.end}
+    facts: dict[str, Any] = {**shot.facts, **place, "shot": shot.key}
     target = save.choose_folder(
         session.paths[session.file_id],
         str(session.output_folder or ""),

@@ -14,10 +14,12 @@ import bpy
 import footfall
 import numpy as np
 import pytest
+from footfall.addon import words_only
 from footfall.addon.batch import farm, message_file
 from footfall.addon.batch.farm import Farm, FarmShot
 from footfall.addon.host import live, sequencer
 from footfall.addon.host.commands import run as commands
+from footfall.addon.takes import provenance
 from footfall.addon.wire.messages import Clip, Result
 from footfall.tests.blender.host_tools import movie_of_colours, our_strips
 from footfall.tests.fakes.stories import MODEL
@@ -50,9 +52,9 @@ def run(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, 
     return code, json.loads(capfd.readouterr().out)
 
 
-def capture(capfd: pytest.CaptureFixture[str], folder: Path) -> Farm:
-    words = ["--to", str(folder), "--shots", "markers", "--source", "sequencer", "--layers", "bed,spots"]
-    code, report = run(capfd, "farm-capture", *words)
+def capture(capfd: pytest.CaptureFixture[str], folder: Path, *words: str) -> Farm:
+    usual = ["--to", str(folder), "--shots", "markers", "--source", "sequencer", "--layers", "bed,spots"]
+    code, report = run(capfd, "farm-capture", *usual, *words)
     assert code == 0, report
     return farm.read_list(folder)
 
@@ -92,6 +94,40 @@ def test_there_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert starts == [1, 25, 31]
     for strip in our_strips(bpy.context.scene):
         assert Path(bpy.path.abspath(strip.sound.filepath)).is_file()
+
+
+def test_words_alone_there_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No picture is taken, and the strips say so: another take of them takes none either."""
+    job = capture(capfd, tmp_path / "job", "--source", "words", "--prompt", "far thunder")
+    first, second = (job.request(shot).request for shot in job.shots)
+    for asked in (first, second):
+        assert (len(asked.frames), asked.prompt, asked.condition) == (0, "far thunder", "clap_text")
+        assert asked.motion is None
+    assert first.layers == ("bed",)
+    assert second.layers == ("bed", "spots"), "a marker is a wish"
+    for shot in job.shots:
+        answer(job, shot)
+    code, report = run(
+        capfd, "farm-place", "--from", str(job.folder), "--save-as", str(tmp_path / "done.blend")
+    )
+    assert code == 0, report
+    strips = our_strips(bpy.context.scene)
+    assert sorted(sequencer.span(strip)[0] for strip in strips) == [1, 25, 31]
+    for strip in strips:
+        story = provenance.read(strip[provenance.KEY])
+        assert story is not None
+        assert story.shot["source"] == words_only.SOURCE
+        assert story.shot["shot"] in {shot.key for shot in job.shots}
+        assert story.settings["condition"] == "clap_text"
+
+
+def test_words_alone_without_words_are_refused_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, report = run(capfd, "farm-capture", "--to", str(tmp_path / "job"), "--source", "words")
+    assert code == 3
+    assert "the words decide" in report["error"]
+    assert not (tmp_path / "job" / farm.LIST).exists()
 
 
 def test_what_has_no_result_yet_is_told_and_the_rest_is_placed(

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from footfall.addon import options
+from footfall.addon import options, words_only
 from footfall.addon.batch import asked as batch_jobs
 from footfall.addon.batch.asked import FileJob
 from footfall.addon.wire.errors import BadInput, WrongUsage
@@ -156,6 +156,30 @@ def test_any_text_is_jobs_or_a_sentence(text: str) -> None:
     """Whatever is in the file: jobs come out, or an error that is meant for people."""
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BadInput, WrongUsage):
         jobs(Path(folder), text)
+
+
+def test_shots_that_nobody_looks_at(tmp_path: Path) -> None:
+    """Words alone for a whole file, or for one shot of it; its own words on top."""
+    text = """
+source = "words"
+prompt = "rain"
+[[file]]
+path = "a.blend"
+[[file.shot]]
+name = "sh010"
+prompt = "far thunder"
+condition = "clip_text"
+[[file.shot]]
+name = "sh020"
+source = "camera"
+"""
+    (job,) = jobs(tmp_path, text)
+    assert (job.wanted.source, job.wanted.prompt) == (words_only.SOURCE, "rain")
+    assert (job.asked("sh010").source, job.asked("sh010").prompt) == (words_only.SOURCE, "rain, far thunder")
+    assert options.request_settings(job.asked("sh010"))["condition"] == "clip_text"
+    assert job.asked("sh020").source == "camera"
+    (job,) = batch_jobs.file_jobs(parse("a.blend", "--source", "words", "--prompt", "wind"))
+    assert (job.wanted.source, job.wanted.prompt) == (words_only.SOURCE, "wind")
 
 
 def test_no_file_at_all_is_wrong_usage() -> None:

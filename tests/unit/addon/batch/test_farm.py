@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -58,6 +60,38 @@ def test_lists_of_nonsense(tmp_path: Path, text: str) -> None:
     (tmp_path / farm.LIST).write_text(text)
     with pytest.raises(BadInput, match="capture the file again"):
         farm.read_list(tmp_path)
+
+
+def test_what_a_list_says_of_where_pictures_came_from(tmp_path: Path) -> None:
+    facts = {"source": "words", "per_second": 4.0, "hidden": False}
+    written = farm.write_list(tmp_path, "a.blend", [dataclasses.replace(shot(1), facts=facts)])
+    assert farm.read_list(tmp_path) == written
+    plain = json.loads((tmp_path / farm.LIST).read_text())
+    del plain["shots"][0]["facts"]  # as lists were written before there were any
+    (tmp_path / farm.LIST).write_text(json.dumps(plain))
+    assert farm.read_list(tmp_path).shots == (shot(1),)
+    for nonsense in (
+        None,
+        "words",
+        ["source"],
+        {"source": ["words"]},
+        {"source": {}},
+        {"x": math.nan},
+        {"x": "y" * 400},
+    ):
+        plain["shots"][0]["facts"] = nonsense
+        (tmp_path / farm.LIST).write_text(json.dumps(plain))
+        with pytest.raises(BadInput, match="capture the file again"):
+            farm.read_list(tmp_path)
+
+
+def test_a_request_without_a_picture_comes_back(tmp_path: Path) -> None:
+    job = farm.write_list(tmp_path, "a.blend", [shot(1)])
+    nothing = {"frames": np.zeros((0, 8, 8, 3), np.uint8), "times_s": np.zeros(0)}
+    asked = FoleyRequest(duration_s=Fraction(1), prompt="thunder", condition="clap_text", **nothing)
+    message_file.write(job.request_path(job.shots[0]), Submit(job_id=job.shots[0].job_id, request=asked))
+    found = job.request(job.shots[0]).request
+    assert (found.prompt, found.condition, found.frames.shape) == ("thunder", "clap_text", (0, 8, 8, 3))
 
 
 def test_a_folder_that_is_no_job(tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ class TestLook:
         assert differ(look(frames, [hit]), look(frames, [later]))
         assert not differ(look(frames, [hit]), look(frames, [hit]))
 
+    def test_shots_that_nobody_looks_at_differ_by_their_hits(self) -> None:
+        hit = Event(time_s=Fraction(1, 2), words="wood")
+        nothing = np.zeros((0, 8, 8, 3), np.uint8)
+        assert not differ(look(nothing), look(nothing))
+        assert differ(look(nothing), look(nothing, [hit]))
+        assert differ(look(nothing), look(pictures()))
+        assert differ(look(pictures()), look(nothing))
+
     @given(st.text(max_size=60))
     def test_what_cannot_be_read_differs(self, text: str) -> None:
         assert differ(text, look(pictures()))
