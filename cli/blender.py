@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ..addon.caller import ENV_CALLER
 from ..addon.folders import ENV_PYTHON
 from ..addon.wire.errors import BadInput, Cancelled, FootfallError, WorkerDied, from_code
 
@@ -99,7 +100,8 @@ def turn(command: Sequence[str], stdout: int | None = None, stderr: IO[str] | No
         encoding="utf-8",
         errors="replace",
         process_group=0,
-        env={ENV_PYTHON: sys.executable, **os.environ},  # this Python can run the worker
+        # This Python can run the worker; and Blender ends when nobody waits for it any more.
+        env={ENV_PYTHON: sys.executable, **os.environ, ENV_CALLER: str(os.getpid())},
     )
     try:
         try:

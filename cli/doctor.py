@@ -66,10 +66,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"ok": not wrong, "findings": [asdict(finding) for finding in findings]}))
     else:
+        width = max(len(finding.what) for finding in findings)
         for finding in findings:
-            print(f"{'!' if finding.remedy else ' '} {finding.what:16} {finding.found}")
+            print(f"{'!' if finding.remedy else ' '} {finding.what:{width}} {finding.found}")
             if finding.remedy:
-                print(f"  {'':16} -> {finding.remedy}")
+                print(f"  {'':{width}} -> {finding.remedy}")
         print("All is well." if not wrong else f"{len(wrong)} to mend.")
     return 0 if not wrong else BadInput.exit_code
 

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
+from ...caller import Caller
+
 if TYPE_CHECKING:
     import argparse
 
@@ -165,11 +167,16 @@ def _say(line: str) -> None:
 
 
 class _Interrupt:
-    """Ctrl-C as a wish that the loop looks at, so that the worker ends in an orderly way."""
+    """Ctrl-C, or that nobody waits any more, as a wish that the loop looks at: all ends in an orderly way."""
 
     def __init__(self) -> None:
-        self.wanted = False
+        self._noted = False
+        self._caller = Caller()
         self._before: Any = None
+
+    @property
+    def wanted(self) -> bool:
+        return self._noted or self._caller.gone()
 
     def __enter__(self) -> _Interrupt:
         self._before = signal.signal(signal.SIGINT, self._note)
@@ -179,9 +186,9 @@ class _Interrupt:
         signal.signal(signal.SIGINT, self._before if self._before is not None else signal.SIG_DFL)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        if self.wanted:  # the second time at once
+        if self._noted:  # the second time at once
             raise KeyboardInterrupt
-        self.wanted = True
+        self._noted = True
 
 
 def _generate(parsed: argparse.Namespace, console: _Console, interrupt: _Interrupt) -> dict[str, Any]:
