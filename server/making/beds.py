@@ -139,9 +139,15 @@ class Beds:
             sound = bed.calmed(sound, rate_hz)
         if request.loop:
             sound = bed.looped(sound, self._samples)
-        loudness_lufs = request.loudness_lufs - (bed.BEHIND_DB if self._behind else 0.0)
+        behind_db = bed.BEHIND_DB if self._behind else 0.0
         return finishing.finish(
-            sound, rate_in_hz, rate_hz, self._samples, loudness_lufs, fades=not request.loop
+            sound,
+            rate_in_hz,
+            rate_hz,
+            self._samples,
+            request.loudness_lufs - behind_db,
+            fades=not request.loop,
+            ceiling_db=finishing.TRUE_PEAK_CEILING_DB - behind_db,
         )
 
     def _best(self, take: int, batch: Batch, sounds: np.ndarray, control: JobControl) -> tuple[int, float]:

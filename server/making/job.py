@@ -139,12 +139,14 @@ class Job:
         for number, take in enumerate(takes):
             self._tell("finishing", 0.5 + number / len(takes) / 2)
             hits = placed[number] if placed else []
-            made = layers.clips(hits, take, placing)
+            spots = layers.clips(hits, take, placing)
             if self._bed is not None:
                 heard_s = [one.heard_s(placing.rate_hz) for one in hits]
-                made.insert(0, self._bed.clip(take, batches, sounds, heard_s, self.control))
+                bed = self._bed.clip(take, batches, sounds, heard_s, self.control)
                 self.silent = tuple(self._bed.silent)
-            yield from layers.together(made, self.control.check) if len(made) > 1 else made
+                yield bed
+                spots = layers.over(bed, spots, self.control.check)
+            yield from spots
         self._tell("finishing", 1.0)
 
     def _placing(self) -> layers.Placing:

@@ -36,6 +36,7 @@ def finish(
     loudness_lufs: float,
     *,
     fades: bool = True,
+    ceiling_db: float = TRUE_PEAK_CEILING_DB,
 ) -> np.ndarray:
     """(N,) or (N, C) at ``rate_in_hz`` -> exactly (samples, C) float32 at ``rate_hz``, within [-1, 1], never
     NaN.
@@ -46,7 +47,7 @@ def finish(
     sound = as_columns(waveform)
     sound = fit(resample(sound, rate_in_hz, rate_hz), samples)
     sound = fade(sound, rate_hz) if fades else sound
-    return limit(level(sound, rate_hz, loudness_lufs), rate_hz)
+    return limit(level(sound, rate_hz, loudness_lufs), rate_hz, ceiling_db)
 
 
 def as_columns(waveform: np.ndarray) -> np.ndarray:

@@ -22,18 +22,17 @@ def fitted(
     starts: Sequence[int],
     rate_hz: int,
     check: Callable[[], None] = lambda: None,
+    under: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """The parts (M, C), C 1 or 2, so that neither one of them nor their sum passes the ceiling anywhere.
 
-    The same gain for all at each moment, so what is heard together keeps its balance. ``check`` is called now
-    and then and may raise.
+    The same gain for all at each moment, so what is heard together keeps its balance. ``under``: (N, C), what
+    else is heard from the first sample on; it stays as it is. ``check`` is called now and then and may raise.
     """
     step = max(1, round(STEP_S * rate_hz))
-    peaks = _peaks(parts, starts, step, check)
-    ceiling = 10.0 ** (CEILING_DB / 20.0)
-    if float(peaks.max(initial=0.0)) <= ceiling:
+    gain = _gains(parts, starts, step, under, check)
+    if float(gain.min(initial=1.0)) >= 1.0:
         return list(parts)
-    gain = ceiling / np.maximum(peaks, ceiling)
     half = max(1, round(AROUND_S / 2 / STEP_S))
     # A mean over no more than the minimum looked at never passes what is allowed, at the steps or between.
     gain = minimum_filter1d(gain, 2 * half + 3, mode="constant", cval=1.0)
@@ -58,13 +57,18 @@ def turned_down(part: np.ndarray, start: int, gain: np.ndarray, step: int) -> np
     return turned
 
 
-def _peaks(
-    parts: Sequence[np.ndarray], starts: Sequence[int], step: int, check: Callable[[], None]
+def _gains(
+    parts: Sequence[np.ndarray],
+    starts: Sequence[int],
+    step: int,
+    under: np.ndarray | None,
+    check: Callable[[], None],
 ) -> np.ndarray:
-    """(steps,) the largest absolute value of the sum, or of one part, in every ``step`` samples."""
+    """(steps,) by how much the parts must come down in every ``step`` samples, for their sum and for each."""
     stops = [start + len(part) for part, start in zip(parts, starts, strict=True)]
+    ceiling = 10.0 ** (CEILING_DB / 20.0)
     block = BLOCK // step * step
-    peaks = np.zeros(-(-max(stops, default=0) // step))
+    gains = np.ones(-(-max(stops, default=0) // step))
     for low in range(0, max(stops, default=0), block):
         check()
         total = np.zeros((block, 2), np.float32)
@@ -76,7 +80,11 @@ def _peaks(
                 total[first - low : last - low] += here
                 into = alone[first - low : last - low]
                 np.maximum(into, np.abs(here), out=into)
-        np.maximum(alone, np.abs(total), out=alone)
-        high = alone.max(axis=1).reshape(-1, step).max(axis=1)
-        peaks[low // step : (low + block) // step] = high[: len(peaks) - low // step]
-    return peaks
+        room = np.full((block, 2), ceiling, np.float32)
+        if under is not None:
+            here = under[low : low + block]
+            room[: len(here)] -= here * np.sign(total[: len(here)])
+        needed = np.maximum(np.abs(total) / np.maximum(room, 1e-3), alone / ceiling)
+        most = needed.max(axis=1).reshape(-1, step).max(axis=1)
+        gains[low // step : (low + block) // step] = 1.0 / np.maximum(most, 1.0)[: len(gains) - low // step]
+    return gains

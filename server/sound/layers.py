@@ -94,14 +94,16 @@ def clips(placed: Sequence[Placed], take: int, placing: Placing) -> list[Clip]:
     ]
 
 
-def together(clips: Sequence[Clip], check: Callable[[], None] = lambda: None) -> list[Clip]:
-    """The clips of one take, so that their sum, which is what is heard, is no clipping either."""
-    rate_hz = clips[0].rate_hz if clips else 0
-    starts = [round(clip.start_s * rate_hz) for clip in clips]
-    fitted = headroom.fitted([clip.waveform for clip in clips], starts, rate_hz, check) if clips else []
+def over(bed: Clip, spots: Sequence[Clip], check: Callable[[], None] = lambda: None) -> list[Clip]:
+    """The spots of a take, so that they are no clipping together with its bed either. That stays as it is,
+    wherever the hits are.
+    """
+    starts = [round(clip.start_s * bed.rate_hz) for clip in spots]
+    parts = [clip.waveform for clip in spots]
+    fitted = headroom.fitted(parts, starts, bed.rate_hz, check, under=bed.waveform)
     return [
         clip if sound is clip.waveform else replace(clip, waveform=sound)
-        for clip, sound in zip(clips, fitted, strict=True)
+        for clip, sound in zip(spots, fitted, strict=True)
     ]
 
 
