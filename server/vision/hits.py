@@ -87,14 +87,21 @@ def find_hits(grey: np.ndarray, rate: Fraction, *, tell: Tell = _untold, least: 
 
 
 def _hits(shot: Look, tell: Tell) -> list[Seen]:
-    """Hits of one shot without cuts."""
-    crowd: dict[int, list[Seen]] = defaultdict(list)
-    for hit in may_hit(shot, tell):
-        if hit.odds > SURE:
-            crowd[math.floor(hit.time)].append(hit)
-    return [
-        hit for at_once in crowd.values() for hit in sorted(at_once, key=lambda one: -one.odds)[:MOST_AT_ONCE]
-    ]
+    """Hits of one shot without cuts. What is seen beside a surer one is its shadow, or what it struck."""
+    told: dict[int, list[Seen]] = defaultdict(list)  # by the picture that they are in
+    for hit in sorted(may_hit(shot, tell), key=lambda one: -one.odds):
+        at = math.floor(hit.time)
+        around = itertools.chain.from_iterable(told[n] for n in (at - 1, at, at + 1))
+        if hit.odds <= SURE or len(told[at]) == MOST_AT_ONCE:
+            continue
+        if not any(_is_beside(other, hit, shot.height) for other in around):
+            told[at].append(hit)
+    return [hit for at_once in told.values() for hit in at_once]
+
+
+def _is_beside(one: Seen, other: Seen, height: float) -> bool:
+    pictures, reach = _BESIDE
+    return abs(one.time - other.time) < pictures and math.dist(one.place, other.place) / height < reach
 
 
 def may_hit(shot: Look, tell: Tell = _untold) -> list[Seen]:

@@ -20,20 +20,20 @@ from .look import Look
 from .turns import Turn
 
 WEIGHTS = {
-    "looks": 1.73,  # in how many runs and places the turn was seen
-    "clean": 2.27,  # share of its points that turn as a hit ought to
-    "both": -0.54,  # seen forward and backward; then there are two looks or more
-    "bend": -8.08,  # of the smooth motion around it
-    "onward": -2.29,  # how fast it goes on, of its speed before
-    "speed": -1.62,  # before
-    "aside": -0.66,  # how far the change points to a side
-    "down": 3.04,  # how far it came down
-    "spread": 0.06,  # of the times that the looks tell
-    "around": 2.59,  # how much more the picture changes there than in the pictures before and after
-    "peak": -1.81,  # how much it changes then, of the most in the pictures around
-    "returns": -2.2,  # how unlike later pictures are to those before
+    "looks": 1.78,  # in how many runs and places the turn was seen
+    "clean": 2.47,  # share of its points that turn as a hit ought to
+    "both": -0.42,  # seen forward and backward; then there are two looks or more
+    "bend": -7.85,  # of the smooth motion around it
+    "onward": -2.52,  # how fast it goes on, of its speed before
+    "speed": -1.73,  # before
+    "aside": -0.89,  # how far the change points to a side
+    "down": 3.07,  # how far it came down
+    "spread": -0.06,  # of the times that the looks tell
+    "around": 2.23,  # how much more the picture changes there than in the pictures before and after
+    "peak": -1.62,  # how much it changes then, of the most in the pictures around
+    "returns": -2.69,  # how unlike later pictures are to those before
 }
-BIAS = -0.36
+BIAS = 0.06
 _SPAN = 9  # pictures before and after
 _FAINT = 0.3  # grey levels, or pixels: less counts as nothing
 _LITTLE = 0.5  # grey levels by which all of a place may differ

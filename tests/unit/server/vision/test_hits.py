@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from footfall.addon.wire import limits
 from footfall.addon.wire.errors import BadInput, Cancelled
 from footfall.addon.wire.messages import Event
+from footfall.server.vision import hits
 from footfall.server.vision.hits import find_hits
 from footfall.server.vision.look import LARGEST, look_at
 from footfall.tests.fakes.moving_shapes import (
@@ -73,6 +75,17 @@ def test_a_hit_says_where_and_how_hard() -> None:
     assert 0.05 < size < 0.4
     assert first.pan == pytest.approx(2 * across - 1)
     assert [event.strength for event in events] == sorted((event.strength for event in events), reverse=True)
+
+
+def test_what_is_seen_beside_a_surer_hit_is_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sure = hits.Seen(time=20.4, signs=[], odds=3.0, place=(60.0, 70.0), box=(9.0, 9.0), change=5.0)
+    shadow = replace(sure, time=21.3, odds=1.0, place=(75.0, 80.0))
+    far, later = replace(shadow, place=(120.0, 20.0)), replace(shadow, time=22.0)
+    unlikely = replace(far, time=9.0, odds=hits.SURE)
+    monkeypatch.setattr(hits, "may_hit", lambda shot, tell: [unlikely, shadow, far, sure, later])
+    events = find_hits(np.repeat(ground()[None].astype(np.uint8), 40, 0), RATE)
+    assert [float(event.time_s * RATE) for event in events] == pytest.approx([20.4, 21.3, 22.0], abs=1e-3)
+    assert events[1].place[0] == pytest.approx(120.0 / WIDTH)
 
 
 def test_soft_ones_are_left_out_on_request() -> None:
