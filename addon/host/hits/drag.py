@@ -9,6 +9,7 @@ keyframes below keep their clicks. It remembers names and numbers, nothing of Bl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -273,12 +274,17 @@ def _leave(context: bpy.types.Context) -> None:
     """The pointer is on no hit any more."""
     _State.holding = False
     overlay.point_at(None, None, -1)
-    if context.area is not None:
-        context.area.header_text_set(None)
     if context.window is not None:
-        session = live.session()
-        context.window.cursor_modal_restore()
-        context.workspace.status_text_set(None if session is None else session.status_text)
+        _silence(context.window, context.workspace, [] if context.area is None else [context.area])
+
+
+def _silence(window: Any, workspace: Any, areas: Iterable[Any]) -> None:
+    """Blender gets back its pointer, and the bars that we have written on."""
+    session = live.session()
+    window.cursor_modal_restore()
+    workspace.status_text_set(None if session is None else session.status_text)
+    for area in areas:
+        area.header_text_set(None)
 
 
 CLASSES = (FOOTFALL_OT_hit_drag,)
@@ -304,3 +310,8 @@ def unregister() -> None:
         for item in [one for one in found.keymap_items if one.idname == FOOTFALL_OT_hit_drag.bl_idname]:
             found.keymap_items.remove(item)
     _State.holding = False
+    if overlay.pointing():  # Blender does not tell the operator that it ends
+        overlay.point_at(None, None, -1)
+        for window in bpy.context.window_manager.windows:
+            ours = (area for area in window.screen.areas if area.type in overlay.AREAS)
+            _silence(window, window.workspace, ours)

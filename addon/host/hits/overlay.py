@@ -42,6 +42,11 @@ def point_at(region: Any, scene: Any, number: int) -> bool:
     return news
 
 
+def pointing() -> bool:
+    """Whether a hit is under the pointer."""
+    return _Pointed.number >= 0
+
+
 def redraw() -> None:
     """Have the timelines and the sidebars drawn again."""
     redraw_timelines()
