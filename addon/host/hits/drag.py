@@ -76,8 +76,12 @@ class _State:
 
 
 def holding() -> bool:
-    """Whether a hit is being dragged, so that nobody else should change the list."""
-    return _State.holding
+    """Whether a hit is being dragged, so that nobody else should change the list or push an undo step."""
+    if not _State.holding or bpy.app.background:
+        return _State.holding
+    windows = bpy.context.window_manager.windows  # a window that was closed takes its operators along
+    running = (one.bl_idname for window in windows for one in getattr(window, "modal_operators", ()))
+    return FOOTFALL_OT_hit_drag.__name__ in running
 
 
 class Pointer:

@@ -52,7 +52,7 @@ def draw_sound(layout: bpy.types.UILayout, chosen: Any) -> None:
     live_row.draw(layout)
 
 
-def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:
+def draw_advanced(layout: bpy.types.UILayout, chosen: Any, width: int) -> None:
     """Model, mapper, layers: what most people never touch."""
     header, body = layout.panel("footfall_advanced", default_closed=True)
     header.label(text="Advanced")
@@ -62,9 +62,7 @@ def draw_advanced(layout: bpy.types.UILayout, chosen: Any) -> None:
     body.prop(chosen, "bundle")
     note = bundles.find(chosen.bundle_name).note
     if note:
-        row = body.row()
-        row.active = False
-        row.label(text=texts.clean(note, 80), icon="BLANK1")
+        job_rows.lines(body, note, width, dim=True)
     if chosen.source == "words":
         body.prop(chosen, "words_through")
     body.prop(chosen, "mapper")
@@ -87,7 +85,7 @@ def draw_main(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.separator(factor=0.5)
     draw_sound(layout, chosen)
     hit_panel.draw(layout, context, chosen)
-    draw_advanced(layout, chosen)
+    draw_advanced(layout, chosen, width)
     row = layout.row()
     row.scale_y = 1.8
     row.operator("footfall.generate", icon="PLAY_SOUND")

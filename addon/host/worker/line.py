@@ -10,6 +10,7 @@ from .. import texts
 from ..session import Session
 from . import bundles
 
+_BESIDE = 3  # characters: the dot between, and a part of the menu
 # state -> (words, icon)
 STATES = {
     OFF: ("Starts when needed", "RADIOBUT_OFF"),
@@ -28,12 +29,18 @@ def draw(layout: bpy.types.UILayout, width: int, session: Session | None, bundle
     words, icon = STATES.get(state, STATES[OFF])
     if session is not None and state == LOADING:
         words += _percent(session)
+    facts = " · ".join(_facts(session, bundle))
+    beside = len(words) + len(facts) + _BESIDE <= width
     row = layout.row(align=True)
-    row.label(text=" · ".join([words, *_facts(session, bundle)]), icon=icon)
+    row.label(text=" · ".join(part for part in (words, facts if beside else "") if part), icon=icon)
     row.menu("FOOTFALL_MT_worker", text="", icon="DOWNARROW_HLT")
+    if facts and not beside:
+        layout.label(text=facts, icon="BLANK1")
     chosen = bundles.find(bundle)
     if not chosen.commercial and chosen.note:
-        layout.label(text=texts.clean(chosen.note, 80), icon="INFO")
+        column = layout.column(align=True)
+        for number, line in enumerate(texts.wrap(chosen.note, width)):
+            column.label(text=line, icon="BLANK1" if number else "INFO")
     if session is not None and session.status.sentence and state != OFF:  # why it ended, its job has said
         _draw_sentence(layout, session.status.sentence, width, failed=state == FAILED)
 

@@ -252,6 +252,9 @@ def test_a_licence_that_forbids_commercial_work_is_said() -> None:
     bundles.report([BundleInfo(name="m", title="AudioLDM M", licence="CC BY-NC-SA 4.0", commercial=False)])
     bpy.context.scene.footfall.bundle = "m"
     assert "not for commercial work" in drawn(worker_line.draw, 80, None, "m")
+    narrow = drawn(worker_line.draw, 18, None, "m")
+    assert "not for commercial" in narrow.replace("\n", " ")
+    assert all(len(line) <= 18 for line in narrow.splitlines())
 
 
 @pytest.mark.usefixtures("enabled")
