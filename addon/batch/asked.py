@@ -278,9 +278,11 @@ def _words(value: Any, name: str, where: str) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:  # never more than that, whatever it is and says of its size
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
             raise BadInput(f"{path} is too large for a jobs file; is it another file?")
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise BadInput(f"The jobs file {path} cannot be read; check its name.", str(error)) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

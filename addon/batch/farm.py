@@ -94,9 +94,11 @@ def read_list(folder: Path) -> Farm:
     """Raises BadInput."""
     path = folder / LIST
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise BadInput(f"{path} is too large for a list of shots.")
-        plain = json.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise BadInput(f"{path} is too large for a list of shots; capture the file again.")
+        plain = json.loads(data.decode())
     except OSError as error:
         raise BadInput(
             f"{folder} holds no farm job; make one with footfall farm capture FILE.blend --to {folder}.",

@@ -85,7 +85,8 @@ def remote_launch(address: str, keys: Path, log_dir: Path) -> RemoteLaunch:
 def _read(path: Path) -> dict[bytes, bytes]:
     """Kind of key -> key, of a certificate as pyzmq writes it."""
     try:
-        found = dict(_KEY.findall(path.read_bytes()[:16_384]))
+        with path.open("rb") as file:
+            found = dict(_KEY.findall(file.read(16_384)))
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read; look at its rights.", str(error)) from error
     if b"public" not in found:

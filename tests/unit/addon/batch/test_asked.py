@@ -158,6 +158,11 @@ def test_any_text_is_jobs_or_a_sentence(text: str) -> None:
         jobs(Path(folder), text)
 
 
+def test_a_jobs_file_from_notepad(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, '\ufeffprompt = "rain"\n[[file]]\npath = "A.blend"\n')
+    assert job.wanted.prompt == "rain"
+
+
 def test_shots_that_nobody_looks_at(tmp_path: Path) -> None:
     """Words alone for a whole file, or for one shot of it; its own words on top."""
     text = """
@@ -198,6 +203,13 @@ def test_a_jobs_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "big.toml").write_bytes(b"#" * (batch_jobs.MOST_BYTES + 1))
     with pytest.raises(BadInput, match="too large"):
         batch_jobs.file_jobs(parse("--jobs", str(tmp_path / "big.toml")))
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero here")
+def test_what_never_ends_is_no_jobs_file() -> None:
+    """It says of itself that it is empty."""
+    with pytest.raises(BadInput, match="too large"):
+        batch_jobs.file_jobs(parse("--jobs", "/dev/zero"))
 
 
 def test_one_film_for_several_files_is_refused(tmp_path: Path) -> None:
