@@ -20,7 +20,8 @@ def test_no_weight_moves_far_and_twice_is_once(numbers: list[float], bits: int) 
     found = rounded(weights, bits)
     largest = torch.finfo(torch.float16)
     room = weights.double().abs().clamp_min(largest.smallest_normal) / 2 ** (bits + 1)
-    assert found.dtype == torch.float16 and found.isfinite().all()
+    assert found.dtype == torch.float16
+    assert found.isfinite().all()
     assert ((found.double() - weights.double()).abs() <= room).all()
     assert torch.equal(rounded(found, bits), found)
 
