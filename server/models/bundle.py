@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 STARTER = "starter"
 STARTER_ROOT = Path(__file__).resolve().parents[1] / STARTER
 PARTS = ("unet", "vae", "vocoder", "scheduler", "clip", "clap")  # what makes sound has these
-OPTIONAL_PARTS = ("text_encoder",)
 TEXT_PRIOR = "text_prior"
 EMBEDDER = "pictures/embedder"
 CONFIGS = {
@@ -64,6 +64,7 @@ _NO_WEIGHTS = ("scheduler", "pictures/tokenizer", "pictures/scheduler")
 _SOUND_ONLY = ("unet", "vae", "vocoder", "scheduler")  # clip and clap may serve pictures alone
 CONFIG_BYTES = 1024 * 1024
 _STAMP = ".checked.json"
+_CODE = re.compile(".*_implementation|auto_map|custom_pipelines")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,10 @@ class Bundle:
         if not isinstance(plain, dict):
             raise ModelRefused(
                 f"{path} of the model {self.title} is not a configuration; pull the model again."
+            )
+        if _names_code(plain):
+            raise ModelRefused(
+                f"{path} of the model {self.title} wants programs from elsewhere; choose another model."
             )
         return plain
 
@@ -329,6 +334,20 @@ def _check_parts(said: Manifest) -> None:
             raise ModelRefused(f"The model {said.title} lists no {part}/{file}; pull it again.")
         if part not in _NO_WEIGHTS:
             _weights_path(part, said.files)
+
+
+def _names_code(plain: Any) -> bool:
+    """Whether a configuration says which code is to run: transformers fetches some of it from the hub."""
+    waiting = [plain]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if any(_CODE.fullmatch(key) for key in found):
+                return True
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+    return False
 
 
 def _space(part: str, name: str, files: Mapping[str, FileEntry]) -> SpaceId:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Callable
@@ -68,6 +69,20 @@ def test_a_changed_configuration_is_refused(copy_bundle: Copy) -> None:
     path.write_text(path.read_text().replace("0.939", "0.839"))
     with pytest.raises(ModelRefused, match=r"vae/config\.json"):
         open_bundle(root).config("vae")
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "auto_map"])
+def test_a_configuration_that_names_programs_is_refused(copy_bundle: Copy, key: str) -> None:
+    """transformers takes "somebody/kernel" for code to fetch from the hub and to run."""
+    root = copy_bundle("one")
+    said, _ = manifest.read(root)
+    path = root / "clap" / "config.json"
+    plain = json.loads(path.read_text())
+    plain["text_config"][key] = "somebody/kernel"
+    path.write_text(json.dumps(plain))
+    manifest.seal(root, said)
+    with pytest.raises(ModelRefused, match="programs"):
+        open_bundle(root).config("clap")
 
 
 def test_a_file_is_hashed_once_and_again_when_it_changed(copy_bundle: Copy) -> None:
