@@ -26,7 +26,7 @@ class ProgressLine:
         self._words = ""
         if console.is_terminal and not quiet:
             columns = (
-                TextColumn("{task.description:12}"),
+                TextColumn("{task.description:12}", markup=False),  # names of shots may hold brackets
                 BarColumn(),
                 TaskProgressColumn(),
                 TimeRemainingColumn(),
