@@ -10,6 +10,7 @@ in one sentence what is wrong and where: people write these by hand.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import unicodedata
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .whole_file import whole_file
 from .wire import strict_json
 from .wire.errors import BadInput, SaveError, WireError
 from .wire.fields import Incoming
@@ -121,15 +123,26 @@ def load_file(path: Path) -> Preset:
 
 def save(folder: Path, preset: Preset) -> Path:
     """Write ``preset`` as a file of its own name; one of that name is replaced. Raises SaveError."""
-    path = folder / file_name(preset.name)
-    temporary = path.with_suffix(".part")
+    path = _place(folder, preset.name)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(preset.text(), "utf-8")
-        temporary.replace(path)
+        with whole_file(path) as temporary:
+            temporary.write_text(preset.text(), "utf-8")
     except OSError as error:
         raise SaveError(f"The preset could not be written to {folder}: {error.strerror or error}.") from error
     return path
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Names that differ in what a plain file name leaves out, such as all of 雨 and 風, are two presets."""
+    plain = folder / file_name(name)
+    own = plain.with_stem(f"{plain.stem}_{hashlib.sha256(name.encode()).hexdigest()[:8]}")
+    if not own.is_file():
+        try:
+            if not plain.exists() or load_file(plain).name == name:
+                return plain
+        except BadInput:  # whatever it is, it is not ours to replace
+            return own
+    return own
 
 
 def file_name(name: str) -> str:

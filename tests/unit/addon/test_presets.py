@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,16 @@ def test_a_folder_with_all_sorts_of_things(tmp_path: Path) -> None:
 def test_file_names_are_plain(name: str) -> None:
     assert Path(file_name(name)).name == file_name(name)
     assert len(file_name(name)) <= 65
+
+
+def test_names_that_are_not_latin_do_not_replace_each_other(tmp_path: Path) -> None:
+    preset = parse(GOOD)
+    for name in ("雨", "風", "雨", "rain!", "Rain", "rain!"):
+        save(tmp_path, dataclasses.replace(preset, name=name))
+    found, problems = load(tmp_path)
+    assert sorted(one.name for one in found) == ["Rain", "rain!", "雨", "風"]
+    assert problems == []
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".json"]
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
