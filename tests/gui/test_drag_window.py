@@ -20,5 +20,6 @@ def test_hits_are_dragged_where_they_are_drawn(window: Window) -> None:
     assert found["undone"] == found["put_back"] == found["after"] == [20, 50, 80]
     assert found["whole"] == 40
     assert found["on"] == [False, True, True]
+    assert found["on_again"] == [True, True, True]  # by a double click
     assert found["pointed"] == -1
     assert found["strip"]  # its click was Blender's

@@ -9,6 +9,7 @@ keyframes below keep their clicks. It remembers names and numbers, nothing of Bl
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,7 @@ class _State:
     turn = 0  # a new operator takes over from one that was left behind in another window
     seen: tuple[Any, ...] = ()  # the event that the operator has had already
     holding = False
+    clicked: tuple[int, float, float] = (-1, 0.0, 0.0)  # the last click: which hit, where, when
 
 
 def holding() -> bool:
@@ -146,7 +148,7 @@ class Pointer:
         way = Way(at, event.mouse_x, marks.per_frame(view, size), still)
         self.held = _Held(scene.session_uid, number, at, way, group.active, event.ctrl)
         group.active = number
-        if event.value == "DOUBLE_CLICK":
+        if event.value == "DOUBLE_CLICK" or _again(context, event, number):
             _switch(scene, number)
             self.held.over = True
         _State.holding = True
@@ -186,8 +188,10 @@ class Pointer:
                 _push("Move Hit")
         elif held.switches:
             _switch(scene, held.number)
-        elif held.before != held.number:
-            _push("Select Hit")
+        else:
+            _State.clicked = (held.number, held.way.x, time.monotonic())
+            if held.before != held.number:
+                _push("Select Hit")
 
 
 class FOOTFALL_OT_hit_drag(Pointer, bpy.types.Operator):
@@ -205,6 +209,14 @@ def told(scene: Any, held: _Held) -> str:
     seconds = float(sequencer.scene_rate(scene).seconds(1)) * held.at / FRAME
     way = (held.at - held.way.start) / FRAME
     return f"Hit at frame {held.at / FRAME:.3f}   ({seconds:.3f} s)   moved {way:+.3f}"
+
+
+def _again(context: bpy.types.Context, event: bpy.types.Event, number: int) -> bool:
+    """Whether this is the second of two clicks; Blender does not tell operators that run already."""
+    last, x, at = _State.clicked
+    _State.clicked = (-1, 0.0, 0.0)
+    soon = time.monotonic() - at <= context.preferences.inputs.mouse_double_click_time / 1000.0
+    return soon and last == number and abs(event.mouse_x - x) <= STILL * context.preferences.system.ui_scale
 
 
 def _stamp(context: bpy.types.Context, event: bpy.types.Event) -> tuple[Any, ...]:

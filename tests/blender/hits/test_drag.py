@@ -155,7 +155,9 @@ class Mouse:
             ),
             workspace=SimpleNamespace(status_text_set=lambda text: self.said.update(status=text)),
             window_manager=SimpleNamespace(modal_handler_add=lambda _operator: None),
-            preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
+            preferences=SimpleNamespace(
+                system=SimpleNamespace(ui_scale=1.0), inputs=SimpleNamespace(mouse_double_click_time=350)
+            ),
             scene=scene(),
             sequencer_scene=scene(),
         )
@@ -187,7 +189,7 @@ class Mouse:
 @pytest.fixture
 def mouse() -> Iterator[Mouse]:
     yield Mouse()
-    drag._State.seen = ()
+    drag._State.seen, drag._State.clicked = (), (-1, 0.0, 0.0)
     overlay.point_at(None, None, -1)
 
 
@@ -269,7 +271,23 @@ def test_esc_and_the_right_button_put_it_back(mouse: Mouse, key: str) -> None:
     assert not mouse.running
 
 
-@pytest.mark.parametrize("how", ["ctrl", "double"])
+def test_two_clicks_with_time_between_them_only_select(mouse: Mouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    place(10, 20)
+    now = [0.0]
+    monkeypatch.setattr(drag, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    mouse.moves(200)
+    for _ in range(2):
+        now[0] += 1.0
+        mouse.presses(200)
+        mouse.lets_go(200)
+    now[0] += 0.2
+    mouse.moves(100)
+    mouse.presses(100)  # quick, but on another hit
+    mouse.lets_go(100)
+    assert [entry.on for entry in hits().entries] == [True, True]
+
+
+@pytest.mark.parametrize("how", ["ctrl", "double", "double, as a key map has it"])
 def test_ctrl_click_and_double_click_switch(mouse: Mouse, how: str) -> None:
     place(10, 20)
     mouse.moves(200)
@@ -278,7 +296,7 @@ def test_ctrl_click_and_double_click_switch(mouse: Mouse, how: str) -> None:
     else:
         mouse.presses(200)
         mouse.lets_go(200)
-        mouse.does("LEFTMOUSE", "DOUBLE_CLICK", 200)
+        mouse.does("LEFTMOUSE", "PRESS" if how == "double" else "DOUBLE_CLICK", 200)
     mouse.lets_go(200)
     assert [entry.on for entry in hits().entries] == [True, False]
     assert not drag.holding()

@@ -110,6 +110,12 @@ def scenario(play: driver.Play) -> driver.Scenario:
     yield from mouse.does("LEFTMOUSE", "RELEASE", ctrl=True)
     play.note(on=[entry.on for entry in scene.footfall_hits.entries])
 
+    window, _ = mouse.region()
+    for value in ("PRESS", "RELEASE") * 2:  # nothing is drawn in between, which may take long
+        window.event_simulate("LEFTMOUSE", value, x=mouse.at[0], y=mouse.at[1])
+    yield driver.pause(0.3)
+    play.note(on_again=[entry.on for entry in scene.footfall_hits.entries])
+
     yield from mouse.goes(mouse.over(20, channel=1.5))
     play.note(pointed=play.module("addon.host.hits.overlay")._Pointed.number)
     yield from mouse.does("LEFTMOUSE", "PRESS")
