@@ -94,36 +94,27 @@ def load_models(
 
     Raises ModelMissing, ModelRefused, OutOfMemory, Cancelled.
     """
-    done = 0.0
 
-    def part(share: float) -> None:
-        nonlocal done
-        done += share
+    def reached(fraction: float) -> None:
         control.check()
-        control.progress("loading", min(done, 1.0))
+        control.progress("loading", fraction)
 
-    part(0.0)
+    reached(0.0)
     clip = ClipEncoder.load(bundle, device, dtype)
-    part(0.2)
+    reached(0.2)
     clap = ClapEncoder.load(bundle, device, dtype)
-    part(0.2)
+    reached(0.4)
     audioldm = load_audioldm(bundle, device, dtype, control.check)
-    part(0.25)
+    reached(0.65)
     vocoder = load_vocoder(bundle, device, dtype)
-    part(0.1)
+    reached(0.75)
     if vocoder.rate_hz != bundle.sampling_rate or vocoder.mels % audioldm.factor:
         raise ModelRefused(
             f"The vocoder and the VAE of {bundle.title} do not belong together; pull it again."
         )
     offset = measure_offset(vocoder)
-    before = done
-
-    def captions(fraction: float) -> None:
-        control.check()
-        control.progress("loading", before + (1.0 - before) * fraction)
-
-    bank = load_bank(bundle, clip, clap, cache_dir, captions, texts)
-    captions(1.0)
+    bank = load_bank(bundle, clip, clap, cache_dir, lambda part: reached(0.75 + 0.25 * part), texts)
+    reached(1.0)
     _log.info("loaded %s on %s in %s, vocoder offset %d samples", bundle.name, device, dtype, offset)
     return Models(
         bundle=bundle,

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from .clip import ClipEncoder
 
-CLASS = "PriorTransformer"
 STEPS = 25
 GUIDANCE = 4.0
 # The largest network that a configuration may ask for; the public ones are of 20 layers and 32 heads of 64.

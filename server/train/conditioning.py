@@ -27,7 +27,6 @@ KINDS = {  # of features that a source reads; no captions are in those of "clip"
     "clip": ("latents", "clip"),
     "clip_text": ("latents", "clip", "clap"),
 }
-SPACES = {"clap": "clap", "clip": "clip", "clip_text": "clip"}  # whose rows the network expects
 KIN = 8  # shots that are most alike: what a longer sound goes on with
 
 

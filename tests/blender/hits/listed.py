@@ -45,9 +45,6 @@ def times() -> list[int]:
     return sorted(hit.at for hit in store.read(scene()))
 
 
-# Finding ----------------------------------------------------------------------------------------------------
-
-
 def search() -> None:
     """Press the button and turn the pump until it is done."""
     assert bpy.ops.footfall.hits_find() == {"FINISHED"}
@@ -64,9 +61,6 @@ def demo() -> Any:
     made.footfall.events = "scene"
     bpy.ops.ed.undo_push(message="Demo")
     return made
-
-
-# What Generate makes of it ----------------------------------------------------------------------------------
 
 
 def order(hits: str = "", **settings: Any) -> orders.Order:
