@@ -90,7 +90,9 @@ def step(session: Session) -> float:
             changed |= capturing.step(session)
     changed |= _take_in(session, began)
     changed |= _turn_batch(session)  # before strips are placed: it makes room for them
-    if not handlers.blocked() and not _elsewhere(session) and time.perf_counter() - began < BUDGET_S:
+    # A tick that did nothing else places something, however slow the machine: or it might never come to it.
+    free = session.did == "look" or time.perf_counter() - began < BUDGET_S
+    if free and not handlers.blocked() and not _elsewhere(session):
         changed |= placing_jobs.step(session)
     _tell(session)
     if changed:

@@ -85,6 +85,12 @@ def test_ticks_are_short() -> None:
     assert sorted(took)[len(took) // 2] < TICK_S / 5
 
 
+def test_a_machine_that_is_never_quick_enough_places_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "BUDGET_S", 0.0)
+    session = generate()
+    turn(session, lambda: states(session) == ["placed"])
+
+
 def test_the_pace_follows_what_is_going_on() -> None:
     now = [1000.0]
     session = generate()

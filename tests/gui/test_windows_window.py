@@ -10,5 +10,5 @@ Window = Callable[..., dict[str, Any]]
 
 
 def test_closing_windows_loses_nothing(window: Window) -> None:
-    found = window("windows")
+    found = window("windows", options=["-p", "0", "0", "800", "500"])  # a small one is drawn sooner
     assert found["states"] == ["placed"] * 3, found["why"]

@@ -29,7 +29,7 @@ def taking(play: driver.Play) -> driver.Scenario:
 def scenario(play: driver.Play) -> driver.Scenario:
     shot.animate(48)
     bpy.context.scene.footfall.events = "markers"
-    bpy.context.scene.footfall.per_second = 12.0
+    bpy.context.scene.footfall.per_second = 6.0
     driver.find_area("VIEW_3D")[1].spaces.active.shading.type = "WIREFRAME"  # quick to draw
     yield from driver.show_tab("VIEW_3D")
     for number in (-1, 0):
