@@ -24,7 +24,6 @@ LEAST = 3  # columns that a hit gets
 EARLY_S, LATE_S = 0.04, 0.2  # where the attack of a hit is looked for
 BEFORE_S = 0.001  # a hit's sound fades in so long before its attack
 MOST_GAIN_DB = 24.0  # what the model made softer than that against its loudest hit is no hit
-RUN_UP_S, RUN_UP = 0.04, 0.25  # what is softer than this share of what follows so soon is not the hit yet
 RISE, TINY = 4.0, 1e-10  # what rises less, in power, or is softer, is no attack
 STRIKE_DB_S = (
     40.0  # what has none, or swells, gets its level at once and falls like something that was struck
@@ -169,11 +168,7 @@ def _attack(mono: np.ndarray, at: int, following: int, rate_hz: int) -> int:
     found = start + attack(mono[start:high], rate_hz, first=low - start)
     earlier = float(np.square(mono[max(0, found - 3 * context) : max(0, found - context)]).sum()) / 2
     later = float(np.square(mono[found : found + 2 * context]).sum()) / 2
-    if later <= RISE * max(earlier, TINY * context):
-        return at
-    stop = max(found + context, min(found + round(RUN_UP_S * rate_hz), high))
-    level = envelope(mono[found:stop], rate_hz, LEVEL_S / 5)
-    return found + int(np.argmax(level >= RUN_UP * level.max(initial=0.0)))
+    return found if later > RISE * max(earlier, TINY * context) else at
 
 
 def _faded(piece: np.ndarray, rate_hz: int) -> np.ndarray:
