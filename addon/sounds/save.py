@@ -64,7 +64,10 @@ class Place:
         """Make the folder if need be. Raises OSError."""
         if not self.trusted and self.folder.is_symlink():
             raise OSError(0, "it is a link; if you mean it, name it in the preferences as output folder")
-        self.folder.mkdir(parents=self.parents, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=self.parents, exist_ok=True)
+        except FileExistsError as error:  # "File exists" tells an artist nothing
+            raise NotADirectoryError(errno.ENOTDIR, "it is not a folder") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,7 @@ class TestChooseFolder:
         (tmp_path / "footfall").write_text("mine")
         chosen = choose_folder(str(tmp_path / "shot.blend"), "", tmp_path / "ours")
         assert chosen.folder == tmp_path / "ours"
+        assert "it is not a folder" in chosen.sentence
         assert (tmp_path / "footfall").read_text() == "mine"
 
     def test_a_link_beside_the_file_is_not_followed(self, tmp_path: Path) -> None:
