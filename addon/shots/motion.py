@@ -13,10 +13,8 @@ from ..wire import limits
 from ..wire.errors import BadInput
 from .frames import model_size, to_model
 
-FINE, SIDE = (
-    224,
-    144,
-)  # pixels of the short side: of short shots, as large as the models' pictures, and of long
+FINE = 224  # pixels of the short side, for short shots: as large as the models' pictures
+SIDE = 144  # the same, for long ones
 MOST_PER_SECOND = 60  # pictures; more show no more
 FINE_BYTES = 128 * 1024 * 1024  # of a whole shot, a minute of widescreen; more is a long shot
 MOST_BYTES = 448 * 1024 * 1024  # the same; even longer shots get smaller pictures

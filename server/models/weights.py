@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 16 * 1024 * 1024
 TENSORS = 100_000
-SPARE, TIMES = (
-    100,
-    4,
-)  # parameters that a module may register beyond its file's: some are made anew, or shared
+# Parameters that a module may register, beyond those of its file: some are made anew, or shared.
+SPARE, TIMES = 100, 4
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 FLOATS = frozenset({"F32", "F16", "BF16"})
 _NAME = re.compile(r"[A-Za-z0-9_.]{1,300}")
