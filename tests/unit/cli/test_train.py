@@ -118,7 +118,13 @@ def test_the_worlds_sounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_ctrl_c_ends_the_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TrainLine, "show", lambda *_: signal.raise_signal(signal.SIGINT))
+    presses = iter([signal.SIGINT])  # one: a second would mean at once, and more shots may be told meanwhile
+
+    def show(*_: Any) -> None:
+        for number in presses:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(TrainLine, "show", show)
     with pytest.raises(Cancelled, match="run it again to go on"):
         go("world", "--work", str(tmp_path), "--only", "sounds", "--workers", "1", "--shots", "train=300")
 
