@@ -90,7 +90,7 @@ class WorkerSetup:
             pip_arguments=pip_arguments,
             heard=self._pip.feed,
         ).steps()
-        self._next(None)
+        self._guarded(lambda: self._next(None))
 
     @property
     def log_path(self) -> Path:
@@ -120,12 +120,7 @@ class WorkerSetup:
     def poll(self) -> SetupProgress:
         """How far it is; takes a few milliseconds at most. To be called until the state is not "running"."""
         if self._state == "running":
-            try:
-                self._look()
-            except FootfallError as error:
-                self._finish("cancelled" if isinstance(error, Cancelled) else "failed", error)
-            except OSError as error:
-                self._finish("failed", SaveError(failure_sentence(str(error)), str(error)))
+            self._guarded(self._look)
         return SetupProgress(
             state=self._state,
             phase=self._step.phase,
@@ -147,6 +142,15 @@ class WorkerSetup:
             if self._child is not None:
                 self._child.kill_and_wait(5.0)
             self._finish("cancelled", Cancelled("Setting up the worker was cancelled."))
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """What goes wrong in ``step`` ends the run, lets go of the folder, and is told by ``poll``."""
+        try:
+            step()
+        except FootfallError as error:
+            self._finish("cancelled" if isinstance(error, Cancelled) else "failed", error)
+        except OSError as error:
+            self._finish("failed", SaveError(failure_sentence(str(error)), str(error)))
 
     def _words(self) -> str:
         return (self._pip.words or self._step.words) if self._step.phase == "packages" else self._step.words

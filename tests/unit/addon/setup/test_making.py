@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import base64
 import errno
-import hashlib
 import os
 import shutil
 import signal
@@ -13,91 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from footfall.addon.setup.environment import locked, look, read_state, requirements, worker_python
 from footfall.addon.setup.making import SetupProgress, WorkerSetup
-from footfall.addon.setup.package_check import CHECK, findings
 from footfall.addon.wire.errors import BadInput, SaveError, WorkerNotInstalled
+from footfall.tests.fakes.worker_shop import DEADLINE_S, Shop, run, until
 
-DEADLINE_S = 120.0
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX shell and signals")
-
-
-def make_wheel(folder: Path, name: str, code: str) -> None:
-    """A wheel of one module, as small as a wheel can be."""
-    info = f"{name}-1.0.dist-info"
-    files = {
-        f"{name}.py": code,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = []
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
-        for path, text in files.items():
-            wheel.writestr(path, text)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            record.append(f"{path},sha256={digest},{len(text.encode())}")
-        wheel.writestr(f"{info}/RECORD", "\n".join([*record, f"{info}/RECORD,,", ""]))
-
-
-class Shop:
-    """A stand-in for the extension's folder, and wheels to install from."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "extension with 'quotes' and ü"
-        self.wheels = folder / "wheels"
-        self.worker = folder / "worker folder"
-        self.root.mkdir()
-        self.wheels.mkdir()
-        self.needs("tinypart>=1")
-        self.sells("tinypart", "ANSWER = 42\n")
-
-    def needs(self, *items: str) -> None:
-        listed = ", ".join(f'"{item}"' for item in items)
-        (self.root / "pyproject.toml").write_text(
-            f"[project]\nname = 'x'\ndependencies = []\noptional-dependencies.worker = [{listed}]\n"
-        )
-
-    def sells(self, name: str, code: str) -> None:
-        make_wheel(self.wheels, name, code)
-
-    def begin(self, base: Path | None = Path(sys.executable), **options: object) -> WorkerSetup:
-        return WorkerSetup(
-            self.worker,
-            self.root,
-            online=False,
-            base=base,
-            pip_arguments=("--no-index", "--find-links", str(self.wheels)),
-            **options,  # type: ignore[arg-type]
-        )
-
-    def state(self) -> str:
-        return look(self.worker, requirements(self.root)).state
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
-
-
-def until(setup: WorkerSetup, enough: Callable[[SetupProgress], bool]) -> SetupProgress:
-    """Poll until ``enough``; the last progress."""
-    end = time.monotonic() + DEADLINE_S
-    pause = threading.Event()
-    while True:
-        progress = setup.poll()
-        if enough(progress):
-            return progress
-        assert time.monotonic() < end, progress
-        pause.wait(0.005)
-
-
-def run(setup: WorkerSetup) -> SetupProgress:
-    return until(setup, lambda progress: progress.state != "running")
+slow = pytest.mark.slow
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, int]]:
@@ -169,28 +92,6 @@ def test_what_worked_is_not_lost_on_a_second_setup_that_fails(shop: Shop) -> Non
     shop.sells("missingpart", "")
     shop.needs("tinypart>=1", "missingpart>=1")
     assert run(shop.begin()).state == "ready"
-
-
-@pytest.mark.slow
-def test_a_package_that_cannot_be_imported_is_found(shop: Shop) -> None:
-    shop.sells("tinypart", "raise OSError('a driver is missing')\n")
-    progress = run(shop.begin())
-    assert progress.state == "failed"
-    assert progress.error is not None
-    assert "tinypart" in progress.error.sentence
-    assert "a driver is missing" in progress.error.detail
-    assert shop.state() == "incomplete"
-
-
-def test_the_check_names_what_does_not_work() -> None:
-    command = [sys.executable, "-I", "-B", "-c", CHECK, "pyzmq", "no-such_package"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = findings(told.stdout)
-    assert list(found["problems"]) == ["no-such_package"]
-    assert found["version"].startswith("3.")
-
-
-slow = pytest.mark.slow
 
 
 @posix
@@ -271,69 +172,6 @@ def test_two_do_not_install_at_once(shop: Shop) -> None:
     second.close()
 
 
-def test_an_old_python_is_named(shop: Shop, tmp_path: Path) -> None:
-    old = tmp_path / "python3.8"
-    old.write_text(
-        f"#!{sys.executable}\n"
-        'print(\'{"version": [3, 8, 18], "bits": 64, "venv": true, "ensurepip": true}\')\n'
-    )
-    old.chmod(0o755)
-    progress = run(shop.begin(old))
-    assert progress.state == "failed"
-    assert progress.error is not None
-    assert "The chosen Python is 3.8.18 and too old" in progress.error.sentence
-
-
-def real_old_pythons() -> Iterator[Path]:
-    known = sorted((Path.home() / ".pyenv" / "versions").glob("3.[5-9].*/bin/python3"))
-    for name in ("python3.8", "python3.9", "python3.7", *map(str, known)):
-        found = shutil.which(name)
-        told = subprocess.run([found, "-c", ""], capture_output=True, check=False) if found else None
-        if found and told is not None and told.returncode == 0:
-            yield Path(found)
-
-
-def test_a_real_old_python_is_named(shop: Shop) -> None:
-    old = next(real_old_pythons(), None)
-    if old is None:
-        pytest.skip("no Python older than 3.11 on this machine")
-    progress = run(shop.begin(old))
-    assert progress.error is not None
-    assert "too old" in progress.error.sentence
-
-
-@pytest.mark.parametrize("kind", ["missing", "not a program", "fails"])
-def test_a_chosen_python_that_does_not_run(shop: Shop, tmp_path: Path, kind: str) -> None:
-    base = tmp_path / "python"
-    if kind != "missing":
-        base.write_text("#!/bin/false\n" if kind == "fails" else "hello")
-        base.chmod(0o755)
-    progress = run(shop.begin(base))
-    assert progress.state == "failed"
-    assert progress.error is not None
-    assert "does not run" in progress.error.sentence
-    assert not locked(shop.worker)
-
-
-def test_another_python_is_looked_for(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blender's own cannot make environments (as in some distributions); the one on PATH can."""
-    path = tmp_path / "bin"
-    path.mkdir()
-    (path / "python3.12").symlink_to(sys.executable)
-    monkeypatch.setenv("PATH", f"{path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    setup = shop.begin(None, own=tmp_path / "no python")
-    until(setup, lambda progress: progress.phase == "environment")
-    setup.close()
-    assert f"$ {path / 'python3.12'} -I -B -m venv" in setup.log_path.read_text()
-
-
-def test_no_python_at_all(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    progress = run(shop.begin(None, own=tmp_path / "no python"))
-    assert progress.error is not None
-    assert "install Python 3.12" in progress.error.sentence
-
-
 def test_a_folder_that_cannot_be_made(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     shop.worker = tmp_path / "file" / "worker"
@@ -371,3 +209,15 @@ def test_a_disk_that_fills_up_meanwhile(shop: Shop, tmp_path: Path) -> None:
     assert progress.state == "failed"
     assert progress.error is not None
     assert "disk is full" in progress.error.sentence
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_disk_that_is_full_before_the_first_line_of_the_log(shop: Shop) -> None:
+    shop.worker.mkdir()
+    (shop.worker / "setup.log").symlink_to("/dev/full")
+    setup = shop.begin()
+    progress = setup.poll()
+    assert progress.state == "failed"
+    assert progress.error is not None
+    assert "disk is full" in progress.error.sentence
+    assert not locked(shop.worker)
