@@ -1,73 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: it goes on to the bit where it stopped, and says what went wrong."""
+"""The training loop: it goes on to the bit where it stopped, averages, warms up, and shares its work out."""
 
 from __future__ import annotations
 
-import errno
-import json
 import math
 import os
-import resource
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from footfall.addon.wire.errors import BadInput, Cancelled, ModelRefused, SaveError
 from footfall.server.train import checkpoints
 from footfall.server.train.ema import Average, swapped
 from footfall.server.train.journal import read_log
-from footfall.server.train.loop import Diverged, Player, Progress, Summary, train, write_part
+from footfall.server.train.loop import Player, write_part
 from footfall.server.train.precision import pick_precision
 from footfall.server.train.seats import Team, derive
+from footfall.tests.fakes.toy_runs import TOY, assert_same_training, run, tensors
 from footfall.tests.fakes.toy_training import Toy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
-
-TOY = "footfall.tests.fakes.toy_training"
-NAME = checkpoints.NAME
-
-
-def run(task: Toy, folder: Path, steps: int, **options: Any) -> Summary:
-    return train(task, folder, steps=steps, device="cpu", **{"precision": "float32", **options})
-
-
-def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "state" / NAME)
-
-
-def log_without_time(folder: Path) -> list[dict[str, Any]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_log(folder)]
-
-
-def assert_same_training(one: Path, other: Path) -> None:
-    """Weights, moments, averages, log and part, to the bit."""
-    first, second = tensors(one), tensors(other)
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-    assert log_without_time(one) == log_without_time(other)
-    facts = [checkpoints.load(folder / "state").facts for folder in (one, other)]
-    assert facts[0] | {"seconds": 0} == facts[1] | {"seconds": 0}
-    parts = [(folder / "part" / "model.safetensors").read_bytes() for folder in (one, other)]
-    assert parts[0] == parts[1]
-
-
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fourteen steps without a break."""
-    folder = tmp_path_factory.mktemp("straight")
-    run(Toy(), folder, 14)
-    return folder
-
-
-# Going on -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16", "fp16"])
@@ -105,201 +60,6 @@ def test_it_learns(straight: Path) -> None:
     assert [row["step"] for row in rows] == list(range(1, 11))
     assert rows[-1]["generator/error"] < 0.8 * rows[0]["generator/error"]
     assert all(row["critic/gradient"] > 0 for row in rows)
-
-
-def test_stop_saves_and_says_so(tmp_path: Path, straight: Path) -> None:
-    seen: list[Progress] = []
-    halted = run(Toy(), tmp_path, 14, progress=seen.append, stop=lambda: len(seen) >= 4)
-    assert (halted.step, halted.done) == (4, False)
-    assert not (tmp_path / "part").exists()
-    assert [at.step for at in seen] == [1, 2, 3, 4]
-    assert seen[-1].seconds_left is not None
-    assert seen[-1].losses["generator/loss"] is not None
-    run(Toy(), tmp_path, 14)
-    assert_same_training(straight, tmp_path)
-
-
-def interrupt_at(step: int) -> Toy:
-    return Toy(hook=lambda at: signal.raise_signal(signal.SIGINT) if at == step else None)
-
-
-def test_ctrl_c_finishes_the_step_and_saves(tmp_path: Path, straight: Path) -> None:
-    with pytest.raises(Cancelled, match="after step 6 of 14"):
-        run(interrupt_at(5), tmp_path, 14)
-    assert checkpoints.load(tmp_path / "state").facts["step"] == 6
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    run(Toy(), tmp_path, 14)
-    assert_same_training(straight, tmp_path)
-
-
-def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
-    def twice(step: int) -> None:
-        if step == 2:
-            signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        run(Toy(hook=twice), tmp_path, 14)
-
-
-def test_what_fails_in_making_a_batch_loses_no_step(tmp_path: Path, straight: Path) -> None:
-    def fail(step: int) -> None:
-        if step == 7:
-            raise BadInput("no such picture")
-
-    with pytest.raises(BadInput, match="no such picture"):
-        run(Toy(hook=fail), tmp_path, 14)
-    assert checkpoints.load(tmp_path / "state").facts["step"] == 7
-    run(Toy(), tmp_path, 14)
-    assert_same_training(straight, tmp_path)
-
-
-# Killed -------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def toy_process(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", TOY, str(folder), "14", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@pytest.mark.parametrize("call", ["fsync:9", "replace:5"])
-def test_killed_while_it_saves(tmp_path: Path, straight: Path, call: str) -> None:
-    """A save syncs the file, renames it and syncs the folder; before it the log is renamed once."""
-    with toy_process(tmp_path, "--die", call) as process:
-        assert process.wait(250) == -signal.SIGKILL
-    state = checkpoints.load(tmp_path / "state")
-    assert state.facts["step"] == {"fsync:9": 4, "replace:5": 3}[call]
-    assert (tmp_path / "state" / f"{NAME}.part").exists()
-    run(Toy(), tmp_path, 14)
-    assert_same_training(straight, tmp_path)
-
-
-def test_killed_at_any_moment(tmp_path: Path, straight: Path) -> None:
-    with toy_process(tmp_path) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if int(line) == 5:
-                process.kill()
-                break
-    assert checkpoints.load(tmp_path / "state").facts["step"] >= 4
-    with (tmp_path / "log.jsonl").open("a") as log:
-        log.write('{"step": 14, "gener')
-    run(Toy(), tmp_path, 14)
-    assert_same_training(straight, tmp_path)
-
-
-# What goes wrong ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def small_disk(most_bytes: int) -> Iterator[None]:
-    """No file may grow beyond ``most_bytes``: the system itself refuses to write more."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, straight: Path) -> None:
-    run(Toy(), tmp_path, 6)
-    with small_disk(8192), pytest.raises(SaveError, match=r"the disk is full.*saved before is whole"):
-        run(Toy(), tmp_path, 14, save_every_s=0.0)
-    assert checkpoints.load(tmp_path / "state").facts["step"] == 6
-    assert not (tmp_path / "state" / f"{NAME}.part").exists()
-    run(Toy(), tmp_path, 14)
-    assert_same_training(straight, tmp_path)
-
-
-def test_a_full_disk_under_the_log(tmp_path: Path) -> None:
-    with small_disk(100), pytest.raises(SaveError, match=r"log\.jsonl.*the disk is full"):
-        run(Toy(), tmp_path, 14)
-
-
-def test_a_part_that_cannot_be_written_keeps_the_one_before(tmp_path: Path) -> None:
-    class Heavy(Toy):
-        def write_part(self, folder: Path) -> None:
-            super().write_part(folder)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    run(Toy(), tmp_path, 2)
-    before = (tmp_path / "part" / "model.safetensors").read_bytes()
-    with pytest.raises(SaveError, match="part could not be written: the disk is full"):
-        run(Heavy(), tmp_path, 3)
-    assert (tmp_path / "part" / "model.safetensors").read_bytes() == before
-    assert checkpoints.load(tmp_path / "state").facts["step"] == 3
-
-
-@pytest.mark.parametrize("when", [3, 11])
-def test_a_loss_that_is_no_number_is_named(tmp_path: Path, when: int) -> None:
-    """Seen at once in the first steps, later at the next line of the log, and never saved."""
-
-    def spoiled() -> Toy:
-        task = Toy()
-        task.hook = lambda step: setattr(task, "spoil", step == when)
-        return task
-
-    with pytest.raises(Diverged, match=rf"toy failed at step {when + 1}: critic's (loss|gradient) is nan"):
-        run(spoiled(), tmp_path, 14 + 6, save_every_s=1000.0)
-    assert not checkpoints.exists(tmp_path / "state")
-    with pytest.raises(Diverged):
-        run(spoiled(), tmp_path, 14, save_every_s=0.0)
-    state = checkpoints.load(tmp_path / "state")
-    assert state.facts["step"] == when
-    assert all(t.isfinite().all() for t in state.tensors.values())
-
-
-def test_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
-    run(Toy(), tmp_path, 2)
-    with pytest.raises(ModelRefused, match=r"width: 16 before, 12 now"):
-        run(Toy(width=12), tmp_path, 4)
-    assert checkpoints.load(tmp_path / "state").facts["step"] == 2
-
-
-def test_another_network_under_the_same_configuration_is_refused(tmp_path: Path) -> None:
-    run(Toy(), tmp_path, 2)
-    other = Toy()
-    other.critic.append(nn.Linear(1, 1))
-    with pytest.raises(ModelRefused, match="saved state of critic belongs to another network"):
-        run(other, tmp_path, 4)
-
-
-@pytest.mark.parametrize("cut", [0, 7, 200, -1])
-def test_a_damaged_state_is_refused(tmp_path: Path, cut: int) -> None:
-    run(Toy(), tmp_path, 1)
-    path = tmp_path / "state" / NAME
-    path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ModelRefused, match=r"state\.safetensors is damaged"):
-        run(Toy(), tmp_path, 4)
-
-
-@settings(max_examples=30)
-@given(facts=st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.just({"step": -1}))
-def test_a_state_of_nonsense_is_refused(tmp_path_factory: pytest.TempPathFactory, facts: Any) -> None:
-    from safetensors.torch import save_file
-
-    folder = tmp_path_factory.mktemp("nonsense")
-    save_file({"x": torch.zeros(1)}, folder / NAME, {"footfall": json.dumps(facts)})
-    with pytest.raises(ModelRefused):
-        checkpoints.load(folder)
-
-
-def test_arguments_that_make_no_sense(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no precision named 'int4'"):
-        run(Toy(), tmp_path, 1, precision="int4")
-    with pytest.raises(BadInput, match="negative"):
-        run(Toy(), tmp_path, -1)
-    with pytest.raises(BadInput, match="run footfall train toy first"):
-        write_part(Toy(), tmp_path)
-
-
-# Pieces -------------------------------------------------------------------------------------------------
 
 
 def test_the_part_holds_the_average_and_leaves_the_weights_alone(tmp_path: Path) -> None:
