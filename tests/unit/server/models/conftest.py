@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from footfall.server.models import manifest
 from footfall.server.models.bundle import Bundle, open_bundle
+
+from .fake_hub import FakeHub
+from .hub_rows import repo_of
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +41,22 @@ def copy_bundle(tiny_root: Path, tmp_path: Path) -> Callable[[str], Path]:
         return target
 
     return copy
+
+
+@pytest.fixture
+def own_hugging_face_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HOME", "HF_TOKEN_PATH"):
+        monkeypatch.setenv(name, str(tmp_path / "hf"))
+
+
+@pytest.fixture
+def fake(tiny: Bundle, own_hugging_face_home: None) -> Iterator[FakeHub]:
+    """The weights and the tokenizer of the tiny bundle, in three repositories."""
+    wanted = [path for path in tiny.files if path.endswith(".safetensors") or path == "clap/tokenizer.json"]
+    with FakeHub(
+        {f"{repo_of(path)}/{path}": tiny.file(path).read_bytes() for path in wanted}
+    ).running() as running:
+        yield running
 
 
 def reseal(root: Path) -> None:
