@@ -47,11 +47,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Raises FootfallError, which the caller turns into a sentence and an exit code."""
     _check(options)
+    from ..server.train.film_folder import find_films
+
+    find_films(options.folder)  # before the seconds that the libraries alone take, let alone the models
     from ..server.models.bundle import find_bundle
-    from ..server.train.embed import Plan, as_json, embed, find_films, open_encoders
+    from ..server.train.embed import Plan, as_json, embed, open_encoders
     from ..server.train.films import Wanted
 
-    find_films(options.folder)  # before the models are loaded
     bundle = find_bundle(options.model, options.models or models_folder(), paths=True)
     with ProgressLine(options.json) as line:
         line.show("loading", 0.0)

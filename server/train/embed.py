@@ -23,24 +23,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...addon.wire.errors import BadInput
 from ..models.bundle import Bundle, SpaceId
 from ..models.clap import ClapEncoder
 from ..models.clip import ClipEncoder
 from ..models.device import pick_device, pick_dtype
 from ..models.mapper import spaces
 from .embed_store import Store
+from .film_folder import find_films
 from .films import Unusable, Wanted, Window, read_windows
 from .labels import label_of, read_labels
 from .mel import RATE_HZ
 from .pairs import Row
 
-FILMS = frozenset(
-    {
-        *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".mxf"),
-        *(".flv", ".wmv", ".3gp", ".ts", ".m2ts"),
-    }
-)
 WINDOWS_AT_ONCE = 16
 
 Told = Callable[[int, int, str], None]  # (files done, files in all, the file just done)
@@ -167,22 +161,6 @@ def _all(
             if stop():
                 return False
     return True
-
-
-def find_films(folder: Path) -> list[Path]:
-    """Every video below ``folder``, in the order of their names, but hidden ones. Raises BadInput."""
-    if not folder.is_dir():
-        raise BadInput(f"There is no folder {folder}; name the one that holds the videos.")
-    found = [
-        Path(place, name)
-        for place, folders, names in os.walk(folder)
-        if not folders.sort()  # type: ignore[func-returns-value]
-        for name in sorted(names)
-        if Path(name).suffix.lower() in FILMS and not name.startswith(".")
-    ]
-    if not found:
-        raise BadInput(f"{folder} holds no videos ({', '.join(sorted(FILMS))}).")
-    return found
 
 
 def _name(folder: Path, file: Path) -> str:

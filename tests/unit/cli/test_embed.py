@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,19 @@ def test_impossible_numbers(tmp_path: Path, wrong: tuple[str, str]) -> None:
 def test_no_videos_are_told_before_any_model_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="holds no videos"):
         embed.run(parse(str(tmp_path), "--model", "no such model", "--out", str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize(("folder", "said"), [("gone", "There is no folder"), (".", "holds no videos")])
+def test_a_folder_without_videos_costs_no_library(tmp_path: Path, folder: str, said: str) -> None:
+    code = f"""
+import sys
+from footfall.cli.__main__ import main
+code = main(["embed", {str(tmp_path / folder)!r}, "--model", "starter", "--out", {str(tmp_path / "out")!r}])
+print(code, sorted({{"torch", "transformers", "open_clip"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said in done.stderr
+    assert done.stdout == "3 []\n"
 
 
 def test_time_left_is_told(capsys: pytest.CaptureFixture[str]) -> None:
