@@ -116,7 +116,7 @@ class Conditions:
 
     def heard(self, rows: Tensor) -> tuple[Heard, ...]:
         """The captions nearest to ``rows``."""
-        return self._models.bank.heard(self._models.in_clap(rows))
+        return self._models.captions.heard(self._models.in_clap(rows))
 
     def _starting_point(self, control: JobControl) -> Callable[[Sequence[Tensor | None]], Tensor]:
         """A function from what was seen to rows; where words alone decide, it gives them for anything."""
@@ -166,7 +166,7 @@ class Conditions:
     def _mapped(self, clip_rows: Tensor) -> Tensor:
         if self._by_clip:
             return normalize(clip_rows.float().cpu(), dim=-1)
-        mapper = self._models.mapper(self._request.mapper)
+        mapper = self._models.mapper(self._request.mapper, self._tell)
         self.mapper_name = mapper.name
         return mapper.map(clip_rows, seed_of(self._request.seed, "mapper"), self._tell).float().cpu()
 

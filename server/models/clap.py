@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from ...addon.wire.errors import ModelRefused
 from .bundle import Bundle, SpaceId
 from .device import memory_guard
-from .tokens import Tokens
+from .tokens import Tokens, batches
 from .weights import FLOATS, load_weights, read_header
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 RATE_HZ = 48_000
 SAMPLES = 480_000
 TEXT_TOKENS = 512  # as AudioLDM; LAION's own tools cut at 77
-TEXTS_AT_ONCE = 64
 SOUNDS_AT_ONCE = 8
 N_FFT, HOP, MELS, LOW_HZ, HIGH_HZ = 1024, 480, 64, 50.0, 14_000.0
 
@@ -72,22 +71,29 @@ class ClapEncoder:
         encoder.space = bundle.clap_space
         return encoder
 
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
+    def encode_text(self, texts: Sequence[str], progress: Callable[[float], None] | None = None) -> Tensor:
         """Texts to (N, 512) float32 on the CPU, each of length 1. The empty text is AudioLDM's unconditional
-        side.
+        side. ``progress`` is called with 0..1 after each batch, and may raise to stop.
         """
         import torch
 
-        rows = [torch.zeros(0, 512)]
+        rows, done = torch.zeros(len(texts), 512), 0
+        if not len(texts):
+            return rows
+        ids, mask = self._tokens(texts)
+        counts = mask.sum(1)
         with torch.inference_mode(), memory_guard(self._device, "reading the words"):
-            for start in range(0, len(texts), TEXTS_AT_ONCE):
-                ids, mask = (
-                    torch.from_numpy(array).to(self._device)
-                    for array in self._tokens(texts[start : start + TEXTS_AT_ONCE])
+            for batch in batches(counts):
+                kept, seen = (
+                    torch.from_numpy(array[batch, : counts[batch[-1]]]).to(self._device)
+                    for array in (ids, mask)
                 )
-                found = embedding(self._model.get_text_features(input_ids=ids, attention_mask=mask))
-                rows.append(_unit(found).cpu())
-        return torch.cat(rows).clone()
+                found = embedding(self._model.get_text_features(input_ids=kept, attention_mask=seen))
+                rows[batch] = _unit(found).cpu()
+                done += len(batch)
+                if progress:
+                    progress(done / len(texts))
+        return rows
 
     def encode_audio(self, sounds: np.ndarray | Tensor, rate_hz: int = 16_000) -> Tensor:
         """(N, samples) float32 sounds at ``rate_hz`` to (N, 512) float32 on the CPU, each of length 1."""

@@ -18,7 +18,7 @@ from ...addon.wire.errors import ModelRefused
 from ..control import JobControl
 from .bundle import Bundle, SpaceId
 from .device import memory_guard
-from .tokens import Tokens
+from .tokens import Tokens, batches
 from .weights import load_weights
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FRAMES_AT_ONCE = 16  # a cancel waits for no more, and a processor is as fast
-TEXTS_AT_ONCE = 64
 SHOTS_REMEMBERED = 16
 Tokenize = Callable[[Sequence[str]], np.ndarray]
 _MODEL_KEYS = {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}
@@ -123,16 +122,24 @@ class ClipEncoder:
             self._shots.popitem(last=False)
         return found.clone()
 
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Texts to (N, 512) float32 on the CPU; longer ones are cut at CLIP's 77 tokens."""
+    def encode_text(self, texts: Sequence[str], progress: Callable[[float], None] | None = None) -> Tensor:
+        """Texts to (N, 512) float32 on the CPU; longer ones are cut at CLIP's 77 tokens. ``progress`` is
+        called with 0..1 after each batch, and may raise to stop.
+        """
         import torch
 
-        rows = [torch.zeros(0, self._model.visual.output_dim)]
+        rows, done = torch.zeros(len(texts), self._model.visual.output_dim), 0
+        if not len(texts):
+            return rows
+        ids = self._tokenize(texts)
+        counts = ids.argmax(-1) + 1 if self._looks_back else np.full(len(ids), ids.shape[1])
         with torch.inference_mode(), memory_guard(self._device, "reading the words"):
-            for start in range(0, len(texts), TEXTS_AT_ONCE):
-                ids = self._tokenize(texts[start : start + TEXTS_AT_ONCE])
-                rows.append(self._encode_ids(ids).float().cpu())
-        return torch.cat(rows).clone()
+            for batch in batches(counts):
+                rows[batch] = self._encode_ids(ids[batch]).float().cpu()
+                done += len(batch)
+                if progress:
+                    progress(done / len(texts))
+        return rows
 
     def read_words(self, texts: Sequence[str]) -> Words:
         """What the text tower makes of every token, beside the rows of ``encode_text``; float32, CPU."""
@@ -149,13 +156,18 @@ class ClipEncoder:
             rows=rows.float().cpu().clone(),
         )
 
+    @property
+    def _looks_back(self) -> bool:
+        """Whether the text tower is CLIP's own: it looks only backwards, and the end token's row is taken."""
+        return self._model.text_pool_type == "argmax" and self._model.attn_mask is not None
+
     def _encode_ids(self, ids: np.ndarray) -> Tensor:
         """(N, 77) token ids to (N, 512), as open_clip's ``encode_text``, in the time that the texts take."""
         import torch
 
-        model = self._model
-        if model.text_pool_type != "argmax" or model.attn_mask is None:
-            return model.encode_text(torch.from_numpy(ids).to(self._device))
+        if not self._looks_back:
+            found: Tensor = self._model.encode_text(torch.from_numpy(ids).to(self._device))
+            return found
         return self._read(ids)[1]
 
     def _read(self, ids: np.ndarray) -> tuple[Tensor, Tensor]:

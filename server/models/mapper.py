@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from ...addon.wire.errors import ModelMissing, ModelRefused
 from .bundle import Bundle, SpaceId
-from .captions import Bank
+from .captions import Side
 from .device import memory_guard
 from .prior import TRAIN_STEPS, GenerativePrior
 from .weights import load_weights
@@ -45,19 +45,20 @@ class Mapper(Protocol):
 
 
 class Bridge:
-    """w = softmax(100 A v), e = normalise(B^T w) over the bank's unit rows A (CLIP text) and B (CLAP
-    text).
+    """w = softmax(100 A v), e = normalise(B^T w) over the bank's unit rows A (``seen``, CLIP text) and B
+    (``heard``, CLAP text).
     """
 
     name = "bridge"
 
-    def __init__(self, bank: Bank) -> None:
-        self._bank = bank
+    def __init__(self, seen: Side, heard: Side) -> None:
+        self._seen = seen.rows
+        self._heard = heard.rows
 
     def map(self, clip_rows: Tensor, seed: int, progress: Progress | None = None) -> Tensor:
-        unit = normalize(clip_rows.detach().to(self._bank.clip), dim=-1)
-        weights = torch.softmax(BRIDGE_TEMPERATURE * (unit @ self._bank.clip.T), dim=-1)
-        return normalize(weights @ self._bank.clap, dim=-1)
+        unit = normalize(clip_rows.detach().to(self._seen), dim=-1)
+        weights = torch.softmax(BRIDGE_TEMPERATURE * (unit @ self._seen.T), dim=-1)
+        return normalize(weights @ self._heard, dim=-1)
 
 
 class RegressionNetwork(nn.Module):
@@ -116,28 +117,24 @@ def choose(bundle: Bundle, kind: str) -> str:
     return kind
 
 
-def load_mapper(bundle: Bundle, kind: str, bank: Bank, device: torch.device) -> Mapper:
-    """The mapper of this bundle in float32, which is small and keeps its result the same on every device.
+def load_mapper(bundle: Bundle, name: str, sizes: tuple[int, int], device: torch.device) -> Mapper:
+    """A trained mapper of this bundle in float32, which is small and keeps its result the same on every
+    device. sizes: numbers in a row of CLIP's and of CLAP's.
 
     Raises ModelMissing, ModelRefused, OutOfMemory.
     """
-    name = choose(bundle, kind)
-    if name == "bridge":
-        return Bridge(bank.to(device))
     folder = f"mappers/{name}"
     config = bundle.json(f"{folder}/config.json")
     check_spaces(config, bundle)
     if name == "generative":
         prior, steps = load_prior(bundle, folder, config, device)
-        check_sizes(bundle, folder, (prior.clip_size, prior.size), (bank.clip.shape[1], bank.clap.shape[1]))
+        check_sizes(bundle, folder, (prior.clip_size, prior.size), sizes)
         return Generative(prior, steps)
-    sizes = _sizes(bundle, folder, config, _REGRESSION, needed=("clip_size", "clap_size"))
-    check_sizes(
-        bundle, folder, (sizes["clip_size"], sizes["clap_size"]), (bank.clip.shape[1], bank.clap.shape[1])
-    )
+    network = _sizes(bundle, folder, config, _REGRESSION, needed=("clip_size", "clap_size"))
+    check_sizes(bundle, folder, (network["clip_size"], network["clap_size"]), sizes)
     path = bundle.weights(folder)
     with memory_guard(device, "the regression mapper"):
-        return Regression(load_weights(lambda: RegressionNetwork(**sizes), path, device=device))
+        return Regression(load_weights(lambda: RegressionNetwork(**network), path, device=device))
 
 
 def load_prior(

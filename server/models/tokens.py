@@ -8,7 +8,7 @@ network.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ from ...addon.wire.errors import ModelRefused
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+TOKENS_AT_ONCE = (
+    256  # a job can be stopped only between two batches, and a processor is hardly faster with more
+)
 _WORDS = """
 a the of and in on with to is are into from over under near far small large old new wet dry hard soft
 slow fast loud quiet sound sounds noise music silence ambience room hall street forest sea wind rain
@@ -55,6 +58,20 @@ class Tokens:
             np.array([row.ids for row in rows], dtype=np.int64),
             np.array([row.attention_mask for row in rows], dtype=np.int64),
         )
+
+
+def batches(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Indices of texts to be read together: (N,) tokens of each -> those of like length, so that next to
+    nothing is padding; of TOKENS_AT_ONCE tokens, or a single text.
+    """
+    order = np.argsort(counts, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and (stop + 1 - start) * counts[order[stop]] <= TOKENS_AT_ONCE:
+            stop += 1
+        yield order[start:stop]
+        start = stop
 
 
 def write_roberta(folder: Path, size: int, texts: Sequence[str] = ()) -> None:

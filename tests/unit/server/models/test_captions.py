@@ -7,17 +7,23 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from footfall.addon.wire import limits
 from footfall.server.models import captions as module
 from footfall.server.models.bundle import Bundle, SpaceId
-from footfall.server.models.captions import Bank, captions, load_bank
+from footfall.server.models.captions import Progress, Side, captions, load_side
+from footfall.server.models.clap import ClapEncoder
+from footfall.server.models.clip import ClipEncoder
+from footfall.server.models.tokens import TOKENS_AT_ONCE, batches
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save
 from torch.nn.functional import normalize
 
 TEXTS = ("a dog barking", "rain on a tin roof", "a door slamming shut", "a bell") * 5 + ("the last one",)
@@ -78,133 +84,111 @@ def test_subjects_are_covered() -> None:
 
 
 class Encoder:
-    """Rows that depend on the text alone. ``calls`` counts batches, ``sizes`` their lengths."""
+    """Rows that depend on the text alone. ``calls`` counts the texts of each call."""
 
-    def __init__(self, size: int, salt: int) -> None:
+    def __init__(self, size: int = 24, salt: int = 1, space: str = "a") -> None:
         self.size = size
         self.salt = salt
-        self.sizes: list[int] = []
+        self.space = SpaceId(name=space, sha256=space * 64)
+        self.calls: list[int] = []
 
-    def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
-        self.sizes.append(len(texts))
-        rows = [torch.randn(self.size, generator=self._generator(text)) for text in texts]
+    def encode_text(self, texts: Sequence[str], progress: Progress | None = None) -> torch.Tensor:
+        self.calls.append(len(texts))
+        rows = []
+        for number, text in enumerate(texts, 1):
+            rows.append(torch.randn(self.size, generator=self._generator(text)))
+            if progress:
+                progress(number / len(texts))
         return 3.0 * torch.stack(rows)
 
     def _generator(self, text: str) -> torch.Generator:
         return torch.Generator().manual_seed(self.salt + int.from_bytes(text.encode()[-6:], "big"))
 
 
-@pytest.fixture
-def encoders() -> tuple[Encoder, Encoder]:
-    return Encoder(24, 1), Encoder(16, 2)
-
-
-def test_bank_holds_unit_rows_of_both_sides(
-    tiny: Bundle, encoders: tuple[Encoder, Encoder], tmp_path: Path
-) -> None:
+def test_a_side_holds_unit_rows_in_the_order_of_the_texts(tmp_path: Path) -> None:
     seen: list[float] = []
-    bank = load_bank(tiny, *encoders, tmp_path / "cache", seen.append, TEXTS)
-    assert bank.texts == TEXTS
-    for encoder, rows in zip(encoders, (bank.clip, bank.clap), strict=True):
-        torch.testing.assert_close(rows, normalize(encoder.encode_text(TEXTS), dim=-1))
-        assert rows.dtype == torch.float32
+    side = load_side(Encoder(), tmp_path / "cache", seen.append, TEXTS)
+    assert side.texts == TEXTS
+    torch.testing.assert_close(side.rows, normalize(Encoder().encode_text(TEXTS), dim=-1))
+    assert side.rows.dtype == torch.float32
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert len(seen) > 2
 
 
-def test_bank_of_the_real_encoders_is_whole(tiny: Bundle, tmp_path: Path) -> None:
-    from footfall.server.models.clap import ClapEncoder
-    from footfall.server.models.clip import ClipEncoder
-
-    device = torch.device("cpu")
-    clip = ClipEncoder.load(tiny, device, torch.float32)
-    clap = ClapEncoder.load(tiny, device, torch.float32)
-    bank = load_bank(tiny, clip, clap, tmp_path, texts=captions()[:20])
-    assert bank.clip.shape == bank.clap.shape == (20, 512)
-    again = load_bank(tiny, clip, clap, tmp_path, texts=captions()[:20])
-    assert torch.equal(again.clip, bank.clip)
-    assert torch.equal(again.clap, bank.clap)
-
-
-def test_kept_bank_is_used_again_bit_by_bit(
-    tiny: Bundle, encoders: tuple[Encoder, Encoder], tmp_path: Path
+@pytest.mark.parametrize("kind", [ClipEncoder, ClapEncoder])
+def test_sides_of_the_real_encoders_are_those_of_each_text_alone(
+    tiny: Bundle, tmp_path: Path, kind: type[ClipEncoder | ClapEncoder]
 ) -> None:
-    first = load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
-    calls = len(encoders[0].sizes)
-    again = load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
-    assert len(encoders[0].sizes) == calls
-    assert torch.equal(again.clip, first.clip)
-    assert torch.equal(again.clap, first.clap)
+    encoder = kind.load(tiny, torch.device("cpu"), torch.float32)
+    texts = captions()[:: len(captions()) // 60]
+    side = load_side(encoder, tmp_path, texts=texts)
+    alone = torch.cat([encoder.encode_text([text]) for text in texts])
+    torch.testing.assert_close(side.rows, normalize(alone, dim=-1), atol=2e-6, rtol=0)
+    again = load_side(encoder, tmp_path, texts=texts)
+    assert torch.equal(again.rows, side.rows)
+
+
+def test_a_kept_side_is_used_again_bit_by_bit(tmp_path: Path) -> None:
+    encoder = Encoder()
+    first = load_side(encoder, tmp_path, texts=TEXTS)
+    again = load_side(encoder, tmp_path, texts=TEXTS)
+    assert encoder.calls == [len(TEXTS)]
+    assert torch.equal(again.rows, first.rows)
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 
-def test_key_changes_with_captions_spaces_and_place(
-    tiny: Bundle, encoders: tuple[Encoder, Encoder], tmp_path: Path
-) -> None:
-    other = SpaceId(name="other", sha256="0" * 64)
-    load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
-    load_bank(tiny, *encoders, tmp_path, texts=TEXTS[:-1])
-    load_bank(tiny, *encoders, tmp_path, texts=TEXTS[::-1])
-    load_bank(replace(tiny, clip_space=other), *encoders, tmp_path, texts=TEXTS)
-    load_bank(replace(tiny, clap_space=other), *encoders, tmp_path, texts=TEXTS)
-    load_bank(tiny, *encoders, tmp_path, texts=TEXTS, computed_on="cuda float16")
-    assert len(list(tmp_path.iterdir())) == 6
+def test_key_changes_with_captions_space_and_place(tmp_path: Path) -> None:
+    load_side(Encoder(), tmp_path, texts=TEXTS)
+    load_side(Encoder(), tmp_path, texts=TEXTS[:-1])
+    load_side(Encoder(), tmp_path, texts=TEXTS[::-1])
+    load_side(Encoder(space="b"), tmp_path, texts=TEXTS)
+    load_side(Encoder(), tmp_path, texts=TEXTS, computed_on="cuda float16")
+    assert len(list(tmp_path.iterdir())) == 5
 
 
-@pytest.mark.parametrize(
-    "damage", ["cut", "empty", "pickle", "zeros", "other names", "float16", "too few", "not a number"]
-)
-def test_damaged_bank_is_made_again(
-    tiny: Bundle,
-    encoders: tuple[Encoder, Encoder],
-    tmp_path: Path,
-    damage: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    from safetensors.torch import save
+def without_length(rows: torch.Tensor) -> torch.Tensor:
+    broken = rows.clone()
+    broken[3, 0] = float("nan")
+    return broken
 
-    first = load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
+
+DAMAGE: dict[str, Callable[[bytes, torch.Tensor], bytes]] = {
+    "cut": lambda raw, rows: raw[: len(raw) // 2],
+    "empty": lambda raw, rows: b"",
+    "pickle": lambda raw, rows: b"\x80\x04" + raw,
+    "zeros": lambda raw, rows: raw[: len(raw) // 2] + bytes(len(raw) - len(raw) // 2),
+    "other names": lambda raw, rows: save({"raws": rows}),
+    "one more": lambda raw, rows: save({"rows": rows, "more": rows.clone()}),
+    "float16": lambda raw, rows: save({"rows": rows.half()}),
+    "too few": lambda raw, rows: save({"rows": rows[1:].clone()}),
+    "not a number": lambda raw, rows: save({"rows": without_length(rows)}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_side_is_made_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    first = load_side(Encoder(), tmp_path, texts=TEXTS)
     (path,) = tmp_path.iterdir()
     raw = path.read_bytes()
-    broken = first.clip.clone()
-    broken[3, 0] = float("nan")
-    path.write_bytes(
-        {
-            "cut": raw[: len(raw) // 2],
-            "empty": b"",
-            "pickle": b"\x80\x04" + raw,
-            "zeros": raw[: len(raw) // 2] + bytes(len(raw) - len(raw) // 2),
-            "other names": save({"clip": first.clip, "clop": first.clap}),
-            "float16": save({"clip": first.clip.half(), "clap": first.clap.half()}),
-            "too few": save({"clip": first.clip[1:].clone(), "clap": first.clap[1:].clone()}),
-            "not a number": save({"clip": broken, "clap": first.clap}),
-        }[damage]
-    )
+    path.write_bytes(DAMAGE[damage](raw, first.rows))
     with caplog.at_level(logging.WARNING, module.__name__):
-        again = load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
-    assert torch.equal(again.clip, first.clip)
-    assert torch.equal(again.clap, first.clap)
+        again = load_side(Encoder(), tmp_path, texts=TEXTS)
+    assert torch.equal(again.rows, first.rows)
     assert "made again" in caplog.text
     assert path.read_bytes() == raw
 
 
-def test_cutting_the_kept_file_later_does_not_hurt(
-    tiny: Bundle, encoders: tuple[Encoder, Encoder], tmp_path: Path
-) -> None:
-    load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
+def test_cutting_the_kept_file_later_does_not_hurt(tmp_path: Path) -> None:
+    load_side(Encoder(), tmp_path, texts=TEXTS)
     (path,) = tmp_path.iterdir()
-    bank = load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
+    side = load_side(Encoder(), tmp_path, texts=TEXTS)
     os.truncate(path, 0)
-    assert torch.isfinite(bank.clip.sum() + bank.clap.sum())
+    assert torch.isfinite(side.rows.sum())
 
 
 def test_full_disk_only_costs_the_next_start(
-    tiny: Bundle,
-    encoders: tuple[Encoder, Encoder],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(self: Path, data: bytes) -> int:
         with self.open("wb") as stream:
@@ -213,67 +197,103 @@ def test_full_disk_only_costs_the_next_start(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with caplog.at_level(logging.WARNING, module.__name__):
-        bank = load_bank(tiny, *encoders, tmp_path, texts=TEXTS)
-    assert len(bank.texts) == len(TEXTS)
+        side = load_side(Encoder(), tmp_path, texts=TEXTS)
+    assert len(side.rows) == len(TEXTS)
     assert "could not be kept" in caplog.text
     assert not list(tmp_path.iterdir())
 
 
-def test_cache_folder_that_is_a_file(
-    tiny: Bundle, encoders: tuple[Encoder, Encoder], tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("call", ["mkdir", "write_bytes"])
+def test_read_only_folder_only_costs_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
 ) -> None:
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, call, refuse)
+    with caplog.at_level(logging.WARNING, module.__name__):
+        side = load_side(Encoder(), tmp_path / "cache", texts=TEXTS)
+    assert len(side.rows) == len(TEXTS)
+    assert "could not be kept" in caplog.text
+
+
+def test_cache_folder_that_is_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "cache").write_text("not a folder")
     with caplog.at_level(logging.WARNING, module.__name__):
-        bank = load_bank(tiny, *encoders, tmp_path / "cache", texts=TEXTS)
-    assert len(bank.texts) == len(TEXTS)
+        side = load_side(Encoder(), tmp_path / "cache", texts=TEXTS)
+    assert len(side.rows) == len(TEXTS)
     assert "could not be kept" in caplog.text
 
 
-def test_stopping_keeps_nothing(tiny: Bundle, encoders: tuple[Encoder, Encoder], tmp_path: Path) -> None:
-    class Enough(Exception):
-        pass
+class Enough(Exception):
+    pass
 
-    def progress(done: float) -> None:
-        raise Enough
 
+def enough(done: float) -> None:
+    raise Enough
+
+
+def test_stopping_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(Enough):
-        load_bank(tiny, *encoders, tmp_path, progress, TEXTS)
+        load_side(Encoder(), tmp_path, enough, TEXTS)
     assert not list(tmp_path.iterdir())
-    assert encoders[0].sizes == [min(module.BATCH, len(TEXTS))]
 
 
-def bank_of(count: int) -> Bank:
-    generator = torch.Generator().manual_seed(0)
-    clip = normalize(torch.randn(count, 24, generator=generator), dim=-1)
-    clap = normalize(torch.randn(count, 16, generator=generator), dim=-1)
-    return Bank(tuple(f"sound {number}" for number in range(count)), clip, clap)
+@pytest.mark.parametrize("kind", [ClipEncoder, ClapEncoder])
+def test_real_encoders_tell_how_far_they_are_and_can_be_stopped(
+    tiny: Bundle, kind: type[ClipEncoder | ClapEncoder]
+) -> None:
+    encoder = kind.load(tiny, torch.device("cpu"), torch.float32)
+    seen: list[float] = []
+    encoder.encode_text(captions()[:100], seen.append)
+    assert len(seen) > 2
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    with pytest.raises(Enough):
+        encoder.encode_text(captions()[:100], enough)
+
+
+@given(st.lists(st.integers(1, 600), max_size=200))
+def test_batches_hold_every_text_once_and_no_more_tokens_than_at_once(counts: list[int]) -> None:
+    found = list(batches(np.array(counts, dtype=np.int64)))
+    assert sorted(index for batch in found for index in batch.tolist()) == list(range(len(counts)))
+    longest = [max(counts[index] for index in batch) for batch in found]
+    assert longest == sorted(longest)
+    for batch, length in zip(found, longest, strict=True):
+        assert counts[batch[-1]] == length
+        assert len(batch) == 1 or len(batch) * length <= TOKENS_AT_ONCE
+
+
+def side_of(count: int) -> Side:
+    rows = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
+    return Side(tuple(f"sound {number}" for number in range(count)), normalize(rows, dim=-1))
 
 
 def test_heard_are_the_nearest_with_weights_that_add_up() -> None:
-    bank = bank_of(50)
-    heard = bank.heard(bank.clap[7:8])
+    side = side_of(50)
+    heard = side.heard(side.rows[7:8])
     assert heard[0].words == "sound 7"
     assert len(heard) == module.HEARD_COUNT
     weights = [row.weight for row in heard]
     assert weights == sorted(weights, reverse=True)
     assert sum(weights) == pytest.approx(1.0, abs=1e-12)
-    cosines = (bank.clap @ bank.clap[7]).tolist()
+    cosines = (side.rows @ side.rows[7]).tolist()
     expected = sorted(range(50), key=lambda index: -cosines[index])[: module.HEARD_COUNT]
-    assert [row.words for row in heard] == [bank.texts[index] for index in expected]
+    assert [row.words for row in heard] == [side.texts[index] for index in expected]
 
 
 def test_heard_of_several_windows_is_that_of_their_mean() -> None:
-    bank = bank_of(50)
-    windows = bank.clap[[3, 3, 9]]
+    side = side_of(50)
+    windows = side.rows[[3, 3, 9]]
     mean = windows.mean(0, keepdim=True)
-    assert bank.heard(windows)[0].words == "sound 3"
-    assert [row.words for row in bank.heard(windows)] == [row.words for row in bank.heard(mean)]
+    assert side.heard(windows)[0].words == "sound 3"
+    assert [row.words for row in side.heard(windows)] == [row.words for row in side.heard(mean)]
 
 
 def test_heard_with_fewer_captions_than_asked_and_with_nothing_to_go_by() -> None:
-    few = bank_of(3)
-    assert len(few.heard(few.clap[:1])) == 3
-    opposite = torch.cat([few.clap[:1], -few.clap[:1]])
+    few = side_of(3)
+    assert len(few.heard(few.rows[:1])) == 3
+    opposite = torch.cat([few.rows[:1], -few.rows[:1]])
     heard = few.heard(opposite)
     assert [row.words for row in heard] == list(few.texts)
     assert sum(row.weight for row in heard) == pytest.approx(1.0)

@@ -16,7 +16,7 @@ import torch
 from footfall.addon.wire.errors import BadInput, ModelError, ModelMissing, ModelRefused
 from footfall.server.models import manifest
 from footfall.server.models.bundle import Bundle, SpaceId, open_bundle
-from footfall.server.models.captions import Bank
+from footfall.server.models.captions import Side
 from footfall.server.models.mapper import (
     Bridge,
     Generative,
@@ -31,17 +31,19 @@ from footfall.server.models.random_mapper import KINDS, write_random_mapper
 from torch.nn.functional import normalize
 
 CPU = torch.device("cpu")
+SIZES = (512, 512)
 
 
 def rows(count: int, size: int = 512, seed: int = 0) -> torch.Tensor:
     return torch.randn(count, size, generator=torch.Generator().manual_seed(seed))
 
 
-def bank_of(count: int = 40, clip: int = 512, clap: int = 512) -> Bank:
-    return Bank(
-        tuple(f"sound {number}" for number in range(count)),
-        normalize(rows(count, clip, 1), dim=-1),
-        normalize(rows(count, clap, 2), dim=-1),
+def sides(count: int = 40, clip: int = 512, clap: int = 512) -> tuple[Side, Side]:
+    """The caption bank as CLIP and as CLAP read it."""
+    texts = tuple(f"sound {number}" for number in range(count))
+    return (
+        Side(texts, normalize(rows(count, clip, 1), dim=-1)),
+        Side(texts, normalize(rows(count, clap, 2), dim=-1)),
     )
 
 
@@ -72,33 +74,33 @@ def copied(mapped_root: Path, tmp_path: Path) -> Path:
 
 
 def test_bridge_is_its_formula() -> None:
-    bank, seen = bank_of(30, 24, 16), rows(5, 24, 7) * 10
-    a, b, v = (tensor.double().numpy() for tensor in (bank.clip, bank.clap, seen))
+    (seen, heard), pictures = sides(30, 24, 16), rows(5, 24, 7) * 10
+    a, b, v = (tensor.double().numpy() for tensor in (seen.rows, heard.rows, pictures))
     v = v / np.linalg.norm(v, axis=1, keepdims=True)
     power = np.exp(100.0 * v @ a.T - (100.0 * v @ a.T).max(axis=1, keepdims=True))
     expected = (power / power.sum(axis=1, keepdims=True)) @ b
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(Bridge(bank).map(seen, 0).numpy(), expected, atol=2e-5)
+    np.testing.assert_allclose(Bridge(seen, heard).map(pictures, 0).numpy(), expected, atol=2e-5)
 
 
 def test_picture_of_a_caption_sounds_like_that_caption() -> None:
-    bank = bank_of()
-    found = Bridge(bank).map(bank.clip * 9.3, seed=0)  # CLIP's own rows are about that long
-    assert float((found * bank.clap).sum(-1).min()) > 0.999
+    seen, heard = sides()
+    found = Bridge(seen, heard).map(seen.rows * 9.3, seed=0)  # CLIP's own rows are about that long
+    assert float((found * heard.rows).sum(-1).min()) > 0.999
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 1e20])
 def test_bridge_stays_finite(scale: float) -> None:
-    found = Bridge(bank_of()).map(rows(3) * scale, 0)
+    found = Bridge(*sides()).map(rows(3) * scale, 0)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(3))
 
 
 def test_bridge_takes_half_precision_and_no_rows() -> None:
-    bank = bank_of()
-    found = Bridge(bank).map(rows(2).half(), 0)
+    bridge = Bridge(*sides())
+    found = bridge.map(rows(2).half(), 0)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, Bridge(bank).map(rows(2), 0), atol=2e-2, rtol=0)
-    assert Bridge(bank).map(torch.zeros(0, 512), 0).shape == (0, 512)
+    torch.testing.assert_close(found, bridge.map(rows(2), 0), atol=2e-2, rtol=0)
+    assert bridge.map(torch.zeros(0, 512), 0).shape == (0, 512)
 
 
 # Which one
@@ -110,14 +112,13 @@ def test_auto_takes_the_best_that_there_is(tiny: Bundle, mapped: Bundle) -> None
     assert choose(mapped, "regression") == "regression"
     with pytest.raises(ModelMissing, match="choose one of: bridge"):
         choose(tiny, "generative")
-    assert isinstance(load_mapper(tiny, "auto", bank_of(), CPU), Bridge)
 
 
 @pytest.mark.parametrize(("kind", "made"), [("regression", Regression), ("generative", Generative)])
 def test_trained_kinds_give_unit_rows_and_the_same_again(
     mapped: Bundle, kind: str, made: type[Regression | Generative]
 ) -> None:
-    mapper = load_mapper(mapped, kind, bank_of(), CPU)
+    mapper = load_mapper(mapped, kind, SIZES, CPU)
     assert isinstance(mapper, made)
     assert mapper.name == kind
     found = mapper.map(rows(4), seed=5)
@@ -125,7 +126,7 @@ def test_trained_kinds_give_unit_rows_and_the_same_again(
     assert not found.requires_grad
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(4))
     assert torch.equal(found, mapper.map(rows(4), seed=5))
-    assert torch.equal(found, load_mapper(mapped, kind, bank_of(), CPU).map(rows(4), seed=5))
+    assert torch.equal(found, load_mapper(mapped, kind, SIZES, CPU).map(rows(4), seed=5))
     torch.testing.assert_close(found, mapper.map(rows(4) * 10, seed=5))  # only the direction counts
     assert torch.equal(found, mapper.map(rows(4), seed=6)) == (kind == "regression")
     found[0] = 0.0  # an ordinary tensor, to be used and changed
@@ -157,7 +158,7 @@ def test_generative_mapper_can_be_stopped(mapped: Bundle) -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        load_mapper(mapped, "generative", bank_of(), CPU).map(rows(1), 0, progress)
+        load_mapper(mapped, "generative", SIZES, CPU).map(rows(1), 0, progress)
 
 
 # What is refused
@@ -168,7 +169,7 @@ def test_mapper_of_other_spaces_is_refused(mapped: Bundle) -> None:
     for side in ("clip", "clap"):
         for kind in ("regression", "generative"):
             with pytest.raises(ModelRefused, match=f"made for another {side.upper()}"):
-                load_mapper(replace(mapped, **{f"{side}_space": other}), kind, bank_of(), CPU)
+                load_mapper(replace(mapped, **{f"{side}_space": other}), kind, SIZES, CPU)
 
 
 @pytest.mark.parametrize("said", [None, "name", [], {}, {"name": 5}, {"sha256": None}, {"name": "x" * 9999}])
@@ -206,27 +207,27 @@ NONSENSE = [
 def test_damaged_network_sizes(copied: Path, kind: str, network: Any) -> None:
     bundle = rewrite(copied, f"mappers/{kind}", lambda config: config | {"network": network})
     with pytest.raises(ModelRefused, match="damaged configuration"):
-        load_mapper(bundle, kind, bank_of(), CPU)
+        load_mapper(bundle, kind, SIZES, CPU)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001, 2.5, True, "64", None])
 def test_damaged_number_of_steps(copied: Path, steps: Any) -> None:
     bundle = rewrite(copied, "mappers/generative", lambda config: config | {"steps": steps})
     with pytest.raises(ModelRefused, match="damaged configuration"):
-        load_mapper(bundle, "generative", bank_of(), CPU)
+        load_mapper(bundle, "generative", SIZES, CPU)
 
 
 def test_configuration_that_is_none(copied: Path) -> None:
     bundle = rewrite(copied, "mappers/regression", lambda config: [config])
     with pytest.raises(ModelRefused):
-        load_mapper(bundle, "regression", bank_of(), CPU)
+        load_mapper(bundle, "regression", SIZES, CPU)
 
 
 @pytest.mark.parametrize("kind", ["regression", "generative"])
 def test_rows_of_another_size(mapped: Bundle, kind: str) -> None:
-    for bank in (bank_of(clip=768), bank_of(clap=1024)):
+    for sizes in ((768, 512), (512, 1024)):
         with pytest.raises(ModelRefused, match="damaged configuration"):
-            load_mapper(mapped, kind, bank, CPU)
+            load_mapper(mapped, kind, sizes, CPU)
 
 
 def _cut(raw: bytes) -> bytes:
@@ -248,7 +249,7 @@ def test_damaged_weights(copied: Path, kind: str, damage: Callable[[bytes], byte
     path.write_bytes(damage(path.read_bytes()))
     manifest.add_folder(copied, f"mappers/{kind}")
     with pytest.raises(ModelRefused):
-        load_mapper(open_bundle(copied), kind, bank_of(), CPU)
+        load_mapper(open_bundle(copied), kind, SIZES, CPU)
 
 
 def test_weights_changed_behind_the_manifest(copied: Path) -> None:
@@ -257,7 +258,7 @@ def test_weights_changed_behind_the_manifest(copied: Path) -> None:
     raw[-1] ^= 1
     path.write_bytes(raw)
     with pytest.raises(ModelRefused, match="damaged or was changed"):
-        load_mapper(open_bundle(copied), "regression", bank_of(), CPU)
+        load_mapper(open_bundle(copied), "regression", SIZES, CPU)
 
 
 def test_weights_of_the_other_kind(copied: Path) -> None:
@@ -265,7 +266,7 @@ def test_weights_of_the_other_kind(copied: Path) -> None:
     shutil.copy(mappers / "regression" / "model.safetensors", mappers / "generative" / "model.safetensors")
     manifest.add_folder(copied, "mappers/generative")
     with pytest.raises(ModelRefused):
-        load_mapper(open_bundle(copied), "generative", bank_of(), CPU)
+        load_mapper(open_bundle(copied), "generative", SIZES, CPU)
 
 
 # Random mappers

@@ -14,7 +14,6 @@ import pytest
 import torch
 from footfall.addon.wire.errors import BadInput, ModelRefused
 from footfall.server.models.bundle import SpaceId, open_bundle
-from footfall.server.models.captions import Bank
 from footfall.server.models.mapper import Generative, Regression, load_mapper
 from footfall.server.models.prior import GenerativePrior
 from footfall.server.train import mapper as training
@@ -148,7 +147,7 @@ def test_the_conditions_are_left_out_as_often_as_said() -> None:
     torch.testing.assert_close(lengths[lengths > 0], torch.ones(int((lengths > 0).sum())))
 
 
-BANK = Bank(("a",), torch.eye(1, 512), torch.eye(1, 512))
+SIZES = (512, 512)
 
 
 @pytest.mark.parametrize(("kind", "loaded"), [("regression", Regression), ("generative", Generative)])
@@ -163,7 +162,7 @@ def test_the_worker_loads_the_part(tmp_path: Path, models_folder: Path, kind: st
         train(task, tmp_path / "work", steps=steps, device="cpu", precision="float32")
     assert kind in open_bundle(root).mappers
     open_bundle(root).verify()
-    mapper = load_mapper(open_bundle(root), kind, BANK, CPU)
+    mapper = load_mapper(open_bundle(root), kind, SIZES, CPU)
     assert isinstance(mapper, loaded)
     rows = mapper.map(pairs.take([0, 1])[0].mean(1), seed=3)
     torch.testing.assert_close(rows.norm(dim=-1), torch.ones(2))
@@ -182,7 +181,7 @@ def test_pairs_of_another_space(tmp_path: Path, models_folder: Path) -> None:
     train(MapperTask("regression", chosen, pairs), work, steps=1, device="cpu", precision="float32")
     put_into(root, work / "part", "mappers/regression")
     with pytest.raises(ModelRefused, match="another CLIP"):
-        load_mapper(open_bundle(root), "regression", BANK, CPU)
+        load_mapper(open_bundle(root), "regression", SIZES, CPU)
 
 
 def test_a_part_can_be_written_before_the_end(tmp_path: Path) -> None:
