@@ -18,6 +18,7 @@ from ...addon.wire.errors import ModelRefused
 from ..control import JobControl
 from .bundle import Bundle, SpaceId
 from .device import memory_guard
+from .manifest import WHOLE
 from .tokens import Tokens, batches
 from .weights import load_weights
 
@@ -48,13 +49,16 @@ class ClipEncoder:
     the frames really computed.
     """
 
-    def __init__(self, model: Any, tokenize: Tokenize, config: dict[str, Any]) -> None:
-        """``tokenize``: texts to (N, context length) int64. Use ``load``."""
+    def __init__(
+        self, model: Any, tokenize: Tokenize, config: dict[str, Any], views: Sequence[float] = WHOLE
+    ) -> None:
+        """``tokenize``: texts to (N, context length) int64; ``views``: as in the manifest. Use ``load``."""
         import torch
 
         prepare = config.get("preprocess_cfg", {})
         self._model = model
         self._tokenize = tokenize
+        self._views = tuple(views)
         self._device = next(model.parameters()).device
         self._dtype = next(model.parameters()).dtype
         self._size = int(config["model_cfg"]["vision_cfg"]["image_size"])
@@ -86,7 +90,7 @@ class ClipEncoder:
                 model = load_weights(
                     lambda: open_clip.CLIP(**model_config), bundle.weights("clip"), device=device, dtype=dtype
                 )
-                encoder = cls(model, _tokenizer(bundle, model_config["text_cfg"]), config)
+                encoder = cls(model, _tokenizer(bundle, model_config["text_cfg"]), config, bundle.views)
             except (TypeError, KeyError, ValueError) as error:
                 raise ModelRefused(
                     f"The CLIP of {bundle.title} has a damaged configuration; pull it again.", repr(error)
@@ -95,7 +99,8 @@ class ClipEncoder:
         return encoder
 
     def encode_images(self, frames: np.ndarray, control: JobControl | None = None) -> Tensor:
-        """(T, H, W, 3) uint8 sRGB to (T, 512) float32 on the CPU, one row per frame.
+        """(T, H, W, 3) uint8 sRGB to (T, 512) float32 on the CPU, one row per frame: the mean of what CLIP
+        sees of it in each of the ``views``.
 
         A shot that was seen before, with the same pixels, costs nothing but reading them. The memory is by
         shot and not by frame because the last bits of a row depend on which frames were computed with it.
@@ -114,13 +119,20 @@ class ClipEncoder:
                 if control:
                     control.check()
                     control.progress("looking", start / len(frames))
-                rows.append(self._model.encode_image(self.prepare(frames[start : start + FRAMES_AT_ONCE])))
+                rows.append(self._looked(frames[start : start + FRAMES_AT_ONCE]))
             found = torch.cat(rows).float().cpu().clone()
         self.looked_at += len(frames)
         self._shots[key] = found
         if len(self._shots) > SHOTS_REMEMBERED:
             self._shots.popitem(last=False)
         return found.clone()
+
+    def _looked(self, frames: np.ndarray) -> Tensor:
+        """(T, H, W, 3) to (T, 512), on the device."""
+        seen: Tensor = sum(
+            self._model.encode_image(self.prepare(middle(frames, share))) for share in self._views
+        )
+        return seen / len(self._views)
 
     def encode_text(self, texts: Sequence[str], progress: Callable[[float], None] | None = None) -> Tensor:
         """Texts to (N, 512) float32 on the CPU; longer ones are cut at CLIP's 77 tokens. ``progress`` is
@@ -206,6 +218,14 @@ class ClipEncoder:
         top, left = round((height - size) / 2), round((width - size) / 2)
         pixels = pixels[..., top : top + size, left : left + size].div(255)
         return pixels.sub(self._mean).div(self._std).to(self._device, self._dtype)
+
+
+def middle(frames: np.ndarray, share: float) -> np.ndarray:
+    """The middle of (T, H, W, 3), ``share`` of its height and width, a pixel at least."""
+    height, width = frames.shape[1:3]
+    tall, wide = max(1, round(share * height)), max(1, round(share * width))
+    top, left = (height - tall) // 2, (width - wide) // 2
+    return frames[:, top : top + tall, left : left + wide]
 
 
 def _content(frames: np.ndarray) -> bytes:

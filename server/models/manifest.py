@@ -23,7 +23,7 @@ from ...addon.wire.errors import ModelMissing, ModelRefused
 from ...addon.wire.messages import QUALITIES
 
 FILE = "bundle.toml"
-FORMAT = 2  # 1 is written as long as nothing of 2 is used
+FORMAT = 3  # a bundle says the lowest that knows all it uses: 2 brought ``condition``, 3 ``views``
 MANIFEST_BYTES = 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +44,9 @@ class FileEntry:
     sha256: str
 
 
+WHOLE = (1.0,)  # pictures are looked at once, as they are
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What ``bundle.toml`` says. ``clip`` and ``clap``: names of the two spaces, "" without such a part;
@@ -51,6 +54,8 @@ class Manifest:
 
     ``sampling``: quality -> what this model wants instead of sampling/quality.py's row, by the names there;
     ``low`` and ``high`` are the guidance interval.
+    ``views``: shares of a picture's height and width, around its middle, in which CLIP looks at it; what it
+    sees in all of them is averaged.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Manifest:
     random: bool = False
     note: str = ""
     source: str = ""
+    views: tuple[float, ...] = WHOLE
     sampling: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
     files: Mapping[str, FileEntry] = field(default_factory=dict)
 
@@ -71,7 +77,9 @@ class Manifest:
 CONDITIONS = ("clap", "clip")
 
 _TEXTS = ("title", "licence", "clip", "clap", "note", "source")
-_KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", "sampling", "condition", *_TEXTS}
+_KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", "sampling", *_TEXTS}
+_KEYS |= {"condition", "views"}  # since formats 2 and 3
+_MOST_VIEWS, _SMALLEST_VIEW = 8, 0.1
 _SOLVERS = ("ddim", "dpm++", "unipc")
 # What [sampling.QUALITY] may say, each with its lowest and highest value. Counts are whole numbers.
 _SAMPLING: dict[str, tuple[float, float]] = {
@@ -161,12 +169,14 @@ def parse(plain: Mapping[str, Any], root: Path) -> Manifest:
     condition = plain.get("condition", "clap")
     if condition not in CONDITIONS:
         raise refuse("condition")
+    views = _views(plain.get("views", list(WHOLE)), refuse)
     return Manifest(
         name=name,
         sampling_rate=rate,
         files=files,
         sampling=sampling,
         condition=condition,
+        views=views,
         **flags,
         **texts,
     )
@@ -183,6 +193,14 @@ def _check_names(
     for key in ("title", "licence", "clip", "clap"):
         if len(texts[key]) > limits.NAME:
             raise refuse(key)
+
+
+def _views(plain: Any, refuse: Callable[[str], ModelRefused]) -> tuple[float, ...]:
+    if not isinstance(plain, list) or not 1 <= len(plain) <= _MOST_VIEWS:
+        raise refuse("views")
+    if any(type(share) not in (int, float) or not _SMALLEST_VIEW <= share <= 1.0 for share in plain):
+        raise refuse("views")
+    return tuple(float(share) for share in plain)
 
 
 def _sampling(plain: Any, refuse: Callable[[str], ModelRefused]) -> dict[str, dict[str, float | int | str]]:
@@ -238,8 +256,9 @@ def files_below(root: Path, folder: str = "") -> list[str]:
 
 def write(root: Path, manifest: Manifest) -> None:
     """Writes ``bundle.toml`` in one step: it is there whole, or as it was."""
-    newer = {} if manifest.condition == "clap" else {"condition": manifest.condition}
-    head = {"format": FORMAT if newer else 1, "name": manifest.name}
+    newer: dict[str, Any] = {} if manifest.condition == "clap" else {"condition": manifest.condition}
+    newer |= {} if manifest.views == WHOLE else {"views": list(manifest.views)}
+    head = {"format": 3 if "views" in newer else 2 if newer else 1, "name": manifest.name}
     head |= {key: getattr(manifest, key) for key in ("title", "licence", "commercial", "sampling_rate")}
     head |= {key: getattr(manifest, key) for key in ("clip", "clap", "random", "note", "source")}
     head |= newer

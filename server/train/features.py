@@ -32,6 +32,7 @@ from ..models.clip import ClipEncoder
 from ..models.weights import load_weights, modern_attention, open_weights
 from . import mel, parts, precision
 from .shards import Sample, fingerprint, read_shards
+from .starter_layout import VIEWS
 
 PART_OF = {"latents": "vae", "clap": "clap", "clip": "clip"}  # kind -> the part that makes it
 KINDS = tuple(PART_OF)
@@ -116,6 +117,8 @@ def make(
     trained yet, BadInput when the world has none of a split.
     """
     marks = {kind: parts.fingerprint(work, PART_OF[kind]) for kind in kinds}
+    if "clip" in marks:
+        marks["clip"] += f" {VIEWS}"
     for split in splits:
         needed = {
             kind: hashlib.sha256(f"{_FORMAT} {mark} {_world(work, split, kind)}".encode()).hexdigest()[:16]

@@ -23,6 +23,7 @@ from ...addon.wire.errors import ModelMissing
 from ..models import bundle as bundles
 from ..models import manifest
 from ..models.bundle import Bundle, SpaceId
+from .starter_layout import VIEWS
 
 CONFIGS = bundles.CONFIGS | bundles.PICTURE_CONFIGS | {bundles.EMBEDDER: "config.json"}
 TRAINING = {  # part -> training, where the names differ
@@ -114,4 +115,5 @@ def opened(root: Path) -> Bundle:
         clip_space=SpaceId(name="", sha256=""),
         clap_space=SpaceId(name="", sha256=""),
         files=manifest.describe(root, manifest.files_below(root)),
+        views=VIEWS,
     )

@@ -13,6 +13,7 @@ from ..models import manifest
 from ..models.bundle import Bundle
 from . import sealing
 from .audioldm import SAMPLING
+from .starter_layout import VIEWS
 
 NAME = "starter"
 TITLE = "Starter"
@@ -45,4 +46,5 @@ def manifest_of() -> manifest.Manifest:
         clap="Footfall starter CLAP",
         note=NOTE,
         sampling=SAMPLING,
+        views=VIEWS,
     )

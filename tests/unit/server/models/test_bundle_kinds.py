@@ -110,3 +110,17 @@ def test_an_unknown_condition_is_refused(copy_bundle: Callable[[str], Path]) -> 
     path.write_text(path.read_text().replace("format = 1", 'format = 2\ncondition = "smell"'))
     with pytest.raises(ModelRefused, match="'condition'"):
         open_bundle(path.parent)
+
+
+def test_how_pictures_are_looked_at_is_kept(tmp_path: Path) -> None:
+    root = sealed(tmp_path, SOUND, replace(BOTH, views=(1.0, 0.5)))
+    assert "format = 3" in (root / "bundle.toml").read_text()
+    assert manifest.read(root)[0].views == open_bundle(root).views == (1.0, 0.5)
+
+
+@pytest.mark.parametrize("views", ["[]", "[0.0]", "[1.1]", "[nan]", "[true]", "1.0", f"{[1.0] * 9}", '["1"]'])
+def test_views_that_are_none_are_refused(copy_bundle: Callable[[str], Path], views: str) -> None:
+    path = copy_bundle("tiny") / "bundle.toml"
+    path.write_text(path.read_text().replace("format = 1", f"format = 3\nviews = {views}"))
+    with pytest.raises(ModelRefused, match="'views'"):
+        open_bundle(path.parent)

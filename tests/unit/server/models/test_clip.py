@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import torch
 from footfall.addon.wire.errors import Cancelled, ModelRefused
 from footfall.server.models.bundle import Bundle, open_bundle
-from footfall.server.models.clip import FRAMES_AT_ONCE, ClipEncoder
+from footfall.server.models.clip import FRAMES_AT_ONCE, ClipEncoder, middle
+from hypothesis import given
+from hypothesis import strategies as st
 
 CPU = torch.device("cpu")
 
@@ -90,6 +93,24 @@ def test_pictures_are_prepared_as_open_clip_prepares_them(
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 1024), (1024, 8), (223, 225)])
 def test_frames_of_any_size_the_wire_allows(clip: ClipEncoder, height: int, width: int) -> None:
     assert torch.isfinite(clip.encode_images(np.full((1, height, width, 3), 128, np.uint8))).all()
+
+
+def test_several_views_are_averaged(clip: ClipEncoder, tiny: Bundle) -> None:
+    shot = frames(2, 96, 128)
+    both = ClipEncoder.load(dataclasses.replace(tiny, views=(1.0, 0.5)), CPU, torch.float32)
+    apart = clip.encode_images(shot), clip.encode_images(shot[:, 24:72, 32:96])
+    assert torch.allclose(both.encode_images(shot), (apart[0] + apart[1]) / 2, atol=1e-5)
+    assert both.looked_at == 2
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.1, 1.0))
+def test_the_middle_is_inside_and_has_a_pixel(height: int, width: int, share: float) -> None:
+    shot = np.arange(height * width * 3, dtype=np.int32).reshape(1, height, width, 3)
+    part = middle(shot, share)
+    assert part.shape == (1, max(1, round(share * height)), max(1, round(share * width)), 3)
+    top, left = divmod(int(part[0, 0, 0, 0]) // 3, width)
+    assert abs((height - part.shape[1] - top) - top) <= 1
+    assert abs((width - part.shape[2] - left) - left) <= 1
 
 
 @pytest.mark.parametrize("value", [0, 255])
