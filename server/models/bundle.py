@@ -35,6 +35,7 @@ from ...addon.wire import limits
 from ...addon.wire.errors import FootfallError, ModelMissing, ModelRefused
 from ...addon.wire.messages import CONDITIONS, MAPPERS, BundleInfo
 from . import manifest, registry
+from .bounds import out_of_bounds
 from .manifest import FileEntry, Manifest, Ticker, sha256_file
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Bundle:
     """A bundle that is whole: every listed file is there with its size. ``sampling_rate`` in Hz.
 
     ``sha256`` is that of ``bundle.toml``, which holds the hash of every file, so it stands for all of them.
-    ``sampling``, ``condition``: as in the manifest.
+    ``sampling``, ``condition``, ``views``: as in the manifest.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Bundle:
     files: Mapping[str, FileEntry] = field(repr=False)
     sampling: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
     condition: str = "clap"
+    views: tuple[float, ...] = manifest.WHOLE
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -153,7 +155,7 @@ class Bundle:
         return self.json(f"{part}/{(CONFIGS | PICTURE_CONFIGS).get(part, 'config.json')}")
 
     def json(self, path: str) -> dict[str, Any]:
-        """A listed JSON object of at most 1 MB. Raises ModelMissing, ModelRefused."""
+        """A listed JSON object of at most 1 MB, its numbers in bounds. Raises ModelMissing, ModelRefused."""
         source = self.file(path)
         if self.files[path].size > CONFIG_BYTES:
             raise ModelRefused(f"{path} of the model {self.title} is too large to be a configuration.")
@@ -171,6 +173,11 @@ class Bundle:
         if _names_code(plain):
             raise ModelRefused(
                 f"{path} of the model {self.title} wants programs from elsewhere; choose another model."
+            )
+        if wrong := out_of_bounds(plain):
+            raise ModelRefused(
+                f"{path} of the model {self.title} asks for sizes that no model has; choose another model.",
+                wrong,
             )
         return plain
 
@@ -265,6 +272,7 @@ def open_bundle(root: Path) -> Bundle:
         files=said.files,
         sampling=said.sampling,
         condition=said.condition,
+        views=said.views,
     )
 
 

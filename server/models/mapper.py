@@ -26,9 +26,9 @@ from .weights import load_weights
 BRIDGE_TEMPERATURE = 100.0  # CLIP's own logit scale
 HIDDEN = 2048
 PREFERRED = ("generative", "regression", "bridge")  # what ``auto`` takes first
-# The largest networks that a configuration may ask for; far above any that exists.
-_REGRESSION = {"clip_size": 8192, "clap_size": 8192, "hidden": 65536}
-_GENERATIVE = {"size": 8192, "clip_size": 8192, "layers": 64, "heads": 64, "head_size": 256}
+# What a configuration may say of its network; how large, says bounds.py.
+_REGRESSION = frozenset({"clip_size", "clap_size", "hidden"})
+_GENERATIVE = frozenset({"size", "clip_size", "layers", "heads", "head_size"})
 
 Progress = Callable[[float], None]
 
@@ -154,15 +154,15 @@ def _sizes(
     bundle: Bundle,
     folder: str,
     config: Mapping[str, Any],
-    largest: Mapping[str, int],
+    known: frozenset[str],
     needed: tuple[str, ...] = (),
 ) -> dict[str, int]:
-    """The network's sizes out of a configuration, each known and within bounds. Raises ModelRefused."""
+    """The network's sizes out of a configuration, each known. Raises ModelRefused."""
     network = config.get("network")
-    if not isinstance(network, dict) or not set(needed) <= set(network) <= set(largest):
+    if not isinstance(network, dict) or not set(needed) <= set(network) <= known:
         raise _nonsense(bundle, folder, f"network: {network!r}"[:200])
     for name, size in network.items():
-        if type(size) is not int or not 1 <= size <= largest[name]:
+        if type(size) is not int or size < 1:
             raise _nonsense(bundle, folder, f"{name}: {size!r}"[:200])
     return dict(network)
 

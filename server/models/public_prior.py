@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 STEPS = 25
 GUIDANCE = 4.0
-# The largest network that a configuration may ask for; the public ones are of 20 layers and 32 heads of 64.
-_LARGEST = {
-    "num_attention_heads": 64,
-    "attention_head_dim": 256,
-    "num_layers": 64,
-    "embedding_dim": 8192,
-    "num_embeddings": 1024,
-    "additional_embeddings": 4,
-}
+# What a configuration says of its network; how large, says bounds.py.
+_SIZES = (
+    "num_attention_heads",
+    "attention_head_dim",
+    "num_layers",
+    "embedding_dim",
+    "num_embeddings",
+    "additional_embeddings",
+)
 _RANGE = (0.1, 1000.0)  # within which a configuration may keep the predictions
 
 Progress = Callable[[float], None]
@@ -122,7 +122,7 @@ def load_public_prior(bundle: Bundle, config: Mapping[str, Any], device: torch.d
     sizes = sizes_of(config)
     within = config.get("clip_sample_range")
     for name, size in sizes.items():
-        if type(size) is not int or not 1 <= size <= _LARGEST[name]:
+        if type(size) is not int or size < 1:
             raise _damaged(bundle, f"{name}: {size!r}"[:200])
     if not isinstance(within, int | float) or not _RANGE[0] <= within <= _RANGE[1]:
         raise _damaged(bundle, f"clip_sample_range: {within!r}"[:200])
@@ -135,7 +135,7 @@ def load_public_prior(bundle: Bundle, config: Mapping[str, Any], device: torch.d
 
 def sizes_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The network's own part of a configuration."""
-    return {name: config.get(name) for name in _LARGEST}
+    return {name: config.get(name) for name in _SIZES}
 
 
 def _check_clip(bundle: Bundle, size: int, length: int) -> None:

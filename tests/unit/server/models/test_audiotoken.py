@@ -138,7 +138,7 @@ def put(side: str, key: str, value: Any) -> Change:
         (drop("paints"), "damaged"),
         (drop("network"), "damaged"),
         (put("network", "hidden", True), "damaged"),
-        (put("network", "hidden", 10**9), "damaged"),
+        (put("network", "hidden", 10**9), "sizes that no model has"),
         (put("network", "depth", 3), "damaged"),
         (put("network", "token", 13), "damaged"),
         (put("network", "hidden", 9), "shape"),
