@@ -12,6 +12,7 @@ Everything is a ``Fraction`` until the last step, so nothing drifts however long
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ def simplest_fraction(number: float) -> Fraction:
         if _single(float(found)) == wanted:
             return found
     return Fraction(number).limit_denominator(10_000_000)
+
+
+def exact(text: str) -> Fraction:
+    """What ``str`` made of a fraction, and nothing else: of "1e999999999", Fraction would write out every
+    digit. Raises ValueError.
+    """
+    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,40}(/[1-9][0-9]{0,39})?", text):
+        raise ValueError(f"{text!r:.40} is not a fraction")
+    return Fraction(text)
 
 
 def _single(number: float) -> bytes:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ..sounds.delivery import Stored, StoredStrip
 from ..sounds.placement import PlannedStrip, Shot
-from ..timeline import Rate
+from ..timeline import Rate, exact
 from ..wire.errors import BadInput
 
 
@@ -43,8 +42,8 @@ def read(text: str, folder: Path, *, files_needed: bool = True) -> Stored | None
         stored = Stored(
             job_id=_word(plain["job_id"]),
             shot=Shot(
-                start_frame=Fraction(plain["start_frame"]),
-                rate=Rate(plain["fps"], Fraction(plain["fps_base"])),
+                start_frame=exact(plain["start_frame"]),
+                rate=Rate(plain["fps"], exact(plain["fps_base"])),
             ),
             strips=strips,
             sentence=_word(plain["sentence"]),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from ..timeline import exact
 from ..wire import limits
 from . import provenance
 from .provenance import Story
@@ -214,6 +215,7 @@ def read(text: object) -> Takes | None:
 
 
 _KNOWN = {KEY, "current", "other", "at_s", "pulls", "takes", "shared"}
+_LATEST = 32_503_679_999  # the end of the year 3000: later times cannot be shown everywhere
 _FIELDS = ("id", "path", "parent", "how", "made", "samples", "rate_hz", "starred", "deleted")
 
 
@@ -234,7 +236,7 @@ def _unpacked(plain: dict[str, Any], shared: dict[str, str]) -> Take | None:
         path=plain["path"],
         parent=parent if isinstance(parent, str) and provenance.is_hex(parent) else "",
         how=how if isinstance(how, str) and how in HOWS else "generate",
-        made=_count(plain.get("made"), 2**53),
+        made=_count(plain.get("made"), _LATEST),
         samples=_count(plain.get("samples"), 2**40),
         rate_hz=_count(plain.get("rate_hz"), limits.RATE_HZ[1]),
         story=lengthen(_object(plain.get("story")), shared),
@@ -261,8 +263,8 @@ def _known(plain: Any, takes: Mapping[str, Take]) -> str:
 
 def _seconds(plain: Any) -> Fraction | None:
     try:
-        return Fraction(plain) if isinstance(plain, str) and len(plain) < 64 else None
-    except (ValueError, ZeroDivisionError):
+        return exact(plain)
+    except ValueError:
         return None
 
 

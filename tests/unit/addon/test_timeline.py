@@ -217,3 +217,18 @@ def test_wire_seconds_fit_a_message(time: Fraction) -> None:
     sent = timeline.wire_seconds(time)
     assert sent.denominator < 2**31
     assert abs(sent - time) < Fraction(1, 10**9)
+
+
+@given(st.fractions())
+def test_a_fraction_is_read_back_exactly(number: Fraction) -> None:
+    if len(str(number)) < 80:
+        assert timeline.exact(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999999999", "1/0", "", "1.5", "٣", "1_000", " 1", "1\n", "9" * 41, None, 1.5]
+)
+def test_what_no_fraction_is_written_as_is_refused(text: str) -> None:
+    """Of the first one, Fraction would write out a thousand million digits."""
+    with pytest.raises(ValueError, match="is not a fraction"):
+        timeline.exact(text)

@@ -179,6 +179,19 @@ class TestText:
         assert (last.made, last.how, last.parent, last.samples, last.story) == (0, "generate", "", 0, "")
         assert (back.current, back.other, back.at_s, back.pulls) == (name(3), "", None, (("ok", 1.0),))
 
+    @pytest.mark.parametrize(("text", "at_s"), [("1e999999999", None), ("7/24", Fraction(7, 24))])
+    def test_a_number_that_would_fill_the_memory_is_none(self, text: str, at_s: Fraction | None) -> None:
+        back = read(json.dumps(json.loads(takes().text()) | {"at_s": text}))
+        assert back is not None
+        assert back.at_s == at_s
+
+    def test_a_time_that_no_clock_shows_is_unknown(self) -> None:
+        plain = json.loads(takes().text())
+        plain["takes"][0]["made"] = 2**53
+        back = read(json.dumps(plain))
+        assert back is not None
+        assert back.takes[0].made == 0
+
     @given(ANYTHING)
     def test_nothing_that_a_file_holds_raises(self, plain: object) -> None:
         if isinstance(plain, dict):
