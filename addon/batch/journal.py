@@ -33,6 +33,8 @@ NAME = "journal.db"
 SCHEMA = 1
 LEASE_S = 300.0  # longer than one picture takes to render
 RENEW_S = 20.0
+FAR_S = 3600.0  # a lease that ends later than this was written by a clock that has been set back since
+PATIENCE_S = 2 * RENEW_S  # for a process of this computer that lives while its lease has run out
 _PACED = 50  # shots that tell how long the next ones will take
 BUSY_S = 5.0  # how long another Blender may hold the file for one entry
 
@@ -101,8 +103,8 @@ class Taken:
 class Journal:
     """One journal. Safe to use from several threads and processes; raises SaveError when it is out of reach.
 
-    clock: the wall clock, which other computers have too. me: (host, process id, a text that tells this
-    process from a later one with the same id).
+    clock: the wall clock, which other computers have too; steady: one that nobody sets. me: (host, process
+    id, a text that tells this process from a later one with the same id).
     """
 
     def __init__(
@@ -110,11 +112,13 @@ class Journal:
         path: Path,
         *,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         me: tuple[str, int, str] | None = None,
         busy_s: float = BUSY_S,
     ) -> None:
         self.path = path
-        self._clock = clock
+        self._clock, self._steady = clock, steady
+        self._overdue: dict[str, tuple[float, float]] = {}
         self._me = me or (socket.gethostname(), os.getpid(), born(os.getpid()))
         self._busy_s = busy_s
         self._lock = threading.Lock()
@@ -143,7 +147,7 @@ class Journal:
             if row is not None:
                 job_id, host, pid, birth, until, more = row
                 mine = (host, pid, birth) == self._me
-                if not mine and until > self._clock() and not self._gone(host, pid, birth):
+                if not mine and not self._gone(host, pid, birth) and self._holds(job_id, host, birth, until):
                     return Taken(who=f"{host}, process {pid}")
                 leftovers = [*json.loads(more), job_id]
             before = self._latest(database, file, shot)
@@ -312,6 +316,22 @@ class Journal:
             f"{_MADE} WHERE file=? AND shot=? ORDER BY id DESC LIMIT 1", (file, shot)
         ).fetchone()
         return None if row is None else _made(row)
+
+    def _holds(self, job_id: str, host: str, birth: str, until: float) -> bool:
+        """Whether the lease of a maker that may live still counts. The clock may have been set, or the
+        computer may have slept: who is known to live then gets the time to renew.
+        """
+        left_s = until - self._clock()
+        if left_s > 0:
+            self._overdue.pop(job_id, None)
+            return left_s < FAR_S
+        if host != self._me[0] or not birth:
+            return False
+        seen, since = self._overdue.get(job_id, (until, self._steady()))
+        if seen != until:
+            since = self._steady()
+        self._overdue[job_id] = (until, since)
+        return self._steady() - since < PATIENCE_S
 
     def _gone(self, host: str, pid: int, birth: str) -> bool:
         """Whether the maker is known to have ended; of another computer that is never known."""

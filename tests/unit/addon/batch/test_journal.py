@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from footfall.addon.batch.journal import LEASE_S, Claim, Journal, Made, Taken, file_key
+from footfall.addon.batch.journal import LEASE_S, PATIENCE_S, Claim, Journal, Made, Taken, file_key
 from footfall.addon.batch.processes import alive, born
 from footfall.addon.wire.errors import SaveError
 
@@ -87,6 +87,36 @@ def test_a_lease_runs_out_unless_it_is_renewed(tmp_path: Path) -> None:
     clock.now += LEASE_S
     taken_over = claimed(theirs.claim(FILE, SHOT, ASKED))
     assert taken_over.leftovers == (claim.job_id,)
+
+
+def test_a_clock_that_was_set_back_holds_no_shot_for_a_day(tmp_path: Path) -> None:
+    """Another computer died, and what it said of its lease is a day ahead of every clock now."""
+    clock = Clock()
+    mine, theirs = book(tmp_path, clock, "mine"), book(tmp_path, clock, "theirs")
+    claim = claimed(mine.claim(FILE, SHOT, ASKED))
+    clock.now -= 86_400
+    assert claimed(theirs.claim(FILE, SHOT, ASKED)).leftovers == (claim.job_id,)
+
+
+def test_a_clock_that_was_set_forward_takes_no_shot_from_the_living(tmp_path: Path) -> None:
+    """Both are on this computer; the maker renews as soon as its turn comes, and only then is it trusted."""
+    clock, steady = Clock(), Clock()
+    me = ("here", os.getpid(), born(os.getpid()))
+    if not me[2]:
+        pytest.skip("the system does not tell when a process was born")
+    mine = Journal(tmp_path / "journal.db", clock=clock, me=me)
+    theirs = book(tmp_path, clock, steady=steady)
+    claim = claimed(mine.claim(FILE, SHOT, ASKED))
+    clock.now += 86_400
+    assert isinstance(theirs.claim(FILE, SHOT, ASKED), Taken)
+    steady.now += 0.9 * PATIENCE_S
+    mine.renew([claim])
+    clock.now += 2 * LEASE_S
+    assert isinstance(theirs.claim(FILE, SHOT, ASKED), Taken)
+    steady.now += 0.9 * PATIENCE_S
+    assert isinstance(theirs.claim(FILE, SHOT, ASKED), Taken)
+    steady.now += 0.2 * PATIENCE_S  # it lives, and does nothing any more
+    assert claimed(theirs.claim(FILE, SHOT, ASKED)).leftovers == (claim.job_id,)
 
 
 def test_who_comes_back_from_the_dead_is_not_entered(tmp_path: Path) -> None:
