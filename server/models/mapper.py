@@ -25,6 +25,7 @@ from .weights import load_weights
 
 BRIDGE_TEMPERATURE = 100.0  # CLIP's own logit scale
 HIDDEN = 2048
+_MOST_DRAWS = 64
 PREFERRED = ("generative", "regression", "bridge")  # what ``auto`` takes first
 # What a configuration may say of its network; how large, says bounds.py.
 _REGRESSION = frozenset({"clip_size", "clap_size", "hidden"})
@@ -90,16 +91,19 @@ class Regression:
 class Generative:
     name = "generative"
 
-    def __init__(self, prior: GenerativePrior, steps: int) -> None:
+    def __init__(self, prior: GenerativePrior, steps: int, draws: int = 1) -> None:
         self._prior = prior
         self._steps = steps
+        self._draws = draws
 
     @torch.no_grad()
     def map(self, clip_rows: Tensor, seed: int, progress: Progress | None = None) -> Tensor:
         weight = self._prior.transformer.proj_in.weight
         unit = normalize(clip_rows.to(weight), dim=-1)
         with memory_guard(weight.device, "the generative mapper"):
-            return self._prior.sample(unit, seed=seed, steps=self._steps, progress=progress)
+            return self._prior.sample(
+                unit, seed=seed, steps=self._steps, draws=self._draws, progress=progress
+            )
 
 
 def choose(bundle: Bundle, kind: str) -> str:
@@ -129,7 +133,10 @@ def load_mapper(bundle: Bundle, name: str, sizes: tuple[int, int], device: torch
     if name == "generative":
         prior, steps = load_prior(bundle, folder, config, device)
         check_sizes(bundle, folder, (prior.clip_size, prior.size), sizes)
-        return Generative(prior, steps)
+        draws = config.get("draws", 1)
+        if type(draws) is not int or not 1 <= draws <= _MOST_DRAWS:
+            raise _nonsense(bundle, folder, f"draws: {draws!r}"[:200])
+        return Generative(prior, steps, draws)
     network = _sizes(bundle, folder, config, _REGRESSION, needed=("clip_size", "clap_size"))
     check_sizes(bundle, folder, (network["clip_size"], network["clap_size"]), sizes)
     path = bundle.weights(folder)

@@ -122,11 +122,19 @@ class GenerativePrior(nn.Module):
         return self.transformer(noisy, time, proj_embedding=clip_rows).predicted_image_embedding
 
     def sample(
-        self, clip_rows: Tensor, *, seed: int, steps: int = STEPS, progress: Progress | None = None
+        self,
+        clip_rows: Tensor,
+        *,
+        seed: int,
+        steps: int = STEPS,
+        draws: int = 1,
+        progress: Progress | None = None,
     ) -> Tensor:
         """(W, C) unit rows -> (W, D) unit rows. Noise comes from ``seed`` on the CPU, the same for every row.
 
         One noise for all windows keeps a shot's sound of one piece where the picture does not change.
+        ``draws``: several are made of each row, each from noise of its own, and their mean is taken: a small
+        prior now and then draws something else than is seen, seldom twice the same.
         ``progress`` is called with 0..1 after each step, and may raise to stop. Nothing in the loop waits for
         the device.
         """
@@ -135,9 +143,11 @@ class GenerativePrior(nn.Module):
             return clip_rows.new_zeros(0, self.size)
         device = clip_rows.device
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(steps, 1, self.size, generator=generator).to(device)
+        noise = torch.randn(steps, 1, draws, self.size, generator=generator)
+        noise = noise.expand(-1, len(clip_rows), -1, -1).flatten(1, 2).to(device)
+        clip_rows = clip_rows.repeat_interleave(draws, 0)
         times = torch.tensor([step.time for step in plan]).to(device)
-        sample = noise[0].expand(len(clip_rows), -1)
+        sample = noise[0]
         for index, step in enumerate(plan):
             target = self(sample, times[index], clip_rows)
             sample = step.target * target + step.sample * sample
@@ -145,4 +155,5 @@ class GenerativePrior(nn.Module):
                 sample = sample + step.noise * noise[index + 1]
             if progress is not None:
                 progress((index + 1) / steps)
-        return normalize(sample, dim=-1)
+        found = normalize(sample, dim=-1)
+        return found if draws == 1 else normalize(found.unflatten(0, (-1, draws)).mean(1), dim=-1)

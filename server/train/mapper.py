@@ -51,7 +51,7 @@ class Recipe:
     ``drop``: share of the conditions that are left out, so that guidance can be tried; ``clip``: largest norm
     of the gradient; ``frames``: ``all`` of a clip count each time, or ``some`` (a run of them, drawn anew),
     so that any number will do later; ``noise``: deviation of the noise on the condition, as a share of its
-    length; ``steps``: of sampling.
+    length; ``steps``: of sampling; ``draws``: how many sampled rows are averaged.
     """
 
     network: Mapping[str, int]
@@ -66,6 +66,7 @@ class Recipe:
     frames: str = "all"
     noise: float = 0.0
     steps: int = 0
+    draws: int = 1
     betas: tuple[float, float] = (0.9, 0.999)
 
     def player(self, name: str, module: nn.Module, loss: Loss) -> Player:
@@ -109,6 +110,7 @@ _SMALL_PRIOR = replace(
     ema=0.999,
     frames="some",
     steps=32,
+    draws=8,
 )
 _MLP = Recipe(
     network={"hidden": 2048}, rate=1e-3, weight_decay=1e-2, ema=0.999, warmup=50, batch=128, frames="all"
@@ -300,7 +302,8 @@ class MapperTask:
         trained["parameters"] = trainable(self.network)
         config: dict[str, Any] = spaces(self.pairs.clip_space, self.pairs.clap_space)
         config |= {"network": network, "trained": trained}
-        config |= {"steps": self.recipe.steps} if self.kind == "generative" else {}
+        if self.kind == "generative":
+            config |= {"steps": self.recipe.steps, "draws": self.recipe.draws}
         write_mapper(folder, config, self.network)
         if self._into is not None:
             put_into(self._into, folder, f"mappers/{self.kind}")

@@ -217,6 +217,13 @@ def test_damaged_number_of_steps(copied: Path, steps: Any) -> None:
         load_mapper(bundle, "generative", SIZES, CPU)
 
 
+@pytest.mark.parametrize("draws", [0, 65, 1.0, True, "8", None])
+def test_damaged_number_of_draws(copied: Path, draws: Any) -> None:
+    bundle = rewrite(copied, "mappers/generative", lambda config: config | {"draws": draws})
+    with pytest.raises(ModelRefused, match="damaged configuration"):
+        load_mapper(bundle, "generative", SIZES, CPU)
+
+
 def test_configuration_that_is_none(copied: Path) -> None:
     bundle = rewrite(copied, "mappers/regression", lambda config: [config])
     with pytest.raises(ModelRefused):

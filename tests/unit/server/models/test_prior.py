@@ -140,6 +140,23 @@ def test_equal_pictures_get_equal_rows(small: GenerativePrior) -> None:
     torch.testing.assert_close(found, found[:1].expand(4, -1))
 
 
+def test_several_draws_are_averaged(small: GenerativePrior) -> None:
+    """A draw that is one of several is the one that it would be alone, were its noise the same."""
+    walked: list[torch.Tensor] = []
+    forward = small.forward
+
+    def seen(noisy: torch.Tensor, time: torch.Tensor, clip_rows: torch.Tensor) -> torch.Tensor:
+        walked.append(forward(noisy, time, clip_rows))
+        return walked[-1]
+
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small, "forward", seen)
+        found = small.sample(rows(2), seed=4, steps=3, draws=5)
+    last = torch.nn.functional.normalize(walked[-1], dim=-1).view(2, 5, -1)
+    torch.testing.assert_close(found, torch.nn.functional.normalize(last.mean(1), dim=-1))
+    assert (last[0, 0] - last[0, 1]).abs().max() > 1e-4  # each has noise of its own
+
+
 def test_no_rows(small: GenerativePrior) -> None:
     with torch.no_grad():
         assert small.sample(torch.zeros(0, 48), seed=0, steps=2).shape == (0, 32)

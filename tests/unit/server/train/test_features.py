@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from footfall.server.models.clap import ClapEncoder
 from footfall.server.models.clip import ClipEncoder
 from footfall.server.train import features, mel, parts
 from footfall.server.train.shards import read_shards, shard_name, write_frames, write_sounds
+from footfall.server.train.starter_layout import VIEWS
 from footfall.server.train.synth.shot import SAMPLES
 from footfall.server.train.synth.shots import make_shot
 from PIL import Image
@@ -77,7 +79,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 def test_they_are_what_the_parts_say(work: Path, models_folder: Path) -> None:
     assert features.make(work, workers=2)
     found = features.load(work, "train")
-    bundle = open_bundle(models_folder / "tiny")
+    bundle = replace(open_bundle(models_folder / "tiny"), views=VIEWS)
     cpu = torch.device("cpu")
     clap, clip = (kind.load(bundle, cpu, torch.float32) for kind in (ClapEncoder, ClipEncoder))
     vae = features._load_vae(bundle, cpu)
