@@ -9,6 +9,7 @@ travels in the one line on stdin, which then stays open: the worker ends itself 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ TERM_AFTER_S, KILL_AFTER_S = 1.0, 0.7  # after the wish to end; after SIGTERM
 REAP_S = 0.5  # for the system to take a killed process away
 LAST_WORDS_S = 0.3  # for what the worker leaves in its group: the log keeper writes the crash down
 WINDOWS = sys.platform == "win32"
+_log = logging.getLogger(__name__)
 
 _SIGNALS = {
     "SIGKILL": "The system ended the worker (SIGKILL), often because memory ran out.",
@@ -95,7 +97,7 @@ class WorkerProcess:
         self._term_at: float | None = None
         self._exited_at: float | None = None
         self._gone = False
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        self._said = _scratch()
         try:
             self._process = _spawn(launch, Path(self.settings.log_dir), self._said)
         except BaseException:
@@ -287,7 +289,9 @@ def tail(path: Path, lines: int, most_bytes: int = 256 * 1024) -> list[str]:
 
 
 def _spawn(launch: WorkerLaunch, folder: Path, said: IO[bytes]) -> subprocess.Popen[bytes]:
-    """``folder``, the log folder, becomes the current one: it is ours, and nobody's files lie there."""
+    """``folder``, the log folder, becomes the current one: it is ours, and nobody's files lie there. Where it
+    cannot be made (a home that is read-only), the log is lost and the program's own folder has to do.
+    """
     for path, what in ((launch.python, "Python"), (launch.script, "program")):
         if not path.is_file():
             raise WorkerNotInstalled(
@@ -295,6 +299,10 @@ def _spawn(launch: WorkerLaunch, folder: Path, said: IO[bytes]) -> subprocess.Po
             )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a path
+        _log.warning("The worker's log is lost: %s", error)
+        folder = launch.script.parent
+    try:
         return subprocess.Popen(
             launch.command(),
             stdin=subprocess.PIPE,
@@ -306,11 +314,19 @@ def _spawn(launch: WorkerLaunch, folder: Path, said: IO[bytes]) -> subprocess.Po
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             bufsize=0,
         )
-    except (OSError, ValueError) as error:  # ValueError: a NUL in a path
+    except (OSError, ValueError) as error:
         raise WorkerFailedToStart(
             "The worker could not be started; check its folder in the preferences, or set it up again.",
             f"{error} {_shown(launch.command())}",
         ) from error
+
+
+def _scratch() -> IO[bytes]:
+    """A file without a name; where none can be written, what is said there is lost."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
 
 
 def _shown(command: Sequence[str]) -> str:

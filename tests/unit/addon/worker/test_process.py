@@ -71,6 +71,21 @@ GREET = f"import sys\nline = sys.stdin.readline()\nprint({ADDRESS.line().decode(
 STAY = "sys.stdin.read()\n"
 
 
+def test_a_home_that_cannot_be_written_costs_the_log_and_no_more(
+    starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("footfall.addon.worker.process.tempfile.TemporaryFile", refuse)
+    Path(starter.settings("").log_dir).write_text("a file where the folder should be")
+    process = starter.start("import os, sys\nprint('hello', file=sys.stderr)\n" + GREET + STAY)
+    assert wait_until(process.read_address) == ADDRESS
+    process.kill()
+    ended(process)
+    assert process.said() == ""
+
+
 def test_it_greets_and_tells_its_address(starter: Starter) -> None:
     process = starter.start(GREET + STAY)
     assert wait_until(process.read_address) == ADDRESS
@@ -241,12 +256,6 @@ def test_a_python_that_is_none_is_said(starter: Starter) -> None:
     fake.write_text("not a program")
     with pytest.raises(WorkerFailedToStart):
         WorkerProcess(starter.launch("pass", python=fake))
-
-
-def test_a_log_folder_that_cannot_be_made_is_said(starter: Starter) -> None:
-    (starter.folder / "logs of 'a' worker").write_text("a file is in the way")
-    with pytest.raises(WorkerFailedToStart):
-        WorkerProcess(starter.launch("pass"))
 
 
 # S14: hijack at launch
