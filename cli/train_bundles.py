@@ -22,6 +22,7 @@ CHAIN: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("vae", {}),
     ("vocoder", {}),
     ("audioldm", {}),
+    ("decoder", {}),
     ("mapper", {"kind": "regression"}),
     ("mapper", {"kind": "generative"}),
     ("judge", {}),

@@ -47,6 +47,12 @@ def _audioldm() -> ModuleType:
     return audioldm
 
 
+def _decoder() -> ModuleType:
+    from ..server.train import decoder
+
+    return decoder
+
+
 def _mapper() -> ModuleType:
     from ..server.train import mapper
 
@@ -90,6 +96,7 @@ PARTS: dict[str, Callable[[], ModuleType]] = {
     "vae": _vae,
     "vocoder": _vocoder,
     "audioldm": _audioldm,
+    "decoder": _decoder,
     "mapper": _mapper,
     "prior": _prior,
     "judge": _judge,

@@ -25,6 +25,7 @@ HELP = {
     "vae": "train what packs sound into latents",
     "vocoder": "train what makes waves of spectra",
     "audioldm": "train the diffusion network",
+    "decoder": "train the VAE's decoder on what the diffusion network makes",
     "mapper": "train the V2A-Mapper, from pictures to sounds",
     "prior": "train the prior, from words to pictures",
     "judge": "train the classifier that judges sounds",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +19,22 @@ OnStep = Callable[[int, int], None]  # (steps done, steps in all)
 Hold = Callable[[Tensor, float], Tensor]  # (latents, sigma) -> latents
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Begin:
+    """``latents`` (N, C, T, F) to begin with instead of noise alone, at ``step`` of the run (SDEdit, Meng et
+    al. 2022, arXiv:2108.01073).
+    """
+
+    latents: Tensor
+    step: int
+
+
+def mixed(latents: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """``latents`` at the noise level ``sigma``, infinite for noise alone."""
+    scale = 1.0 / math.sqrt(1.0 + sigma * sigma)
+    return latents * scale + noise * (1.0 if math.isinf(sigma) else sigma * scale)
+
+
 def held(known: Tensor, noise: Tensor, free: Tensor) -> Hold:
     """Keeps latents at ``known`` wherever ``free`` is false, at whatever noise level they are.
 
@@ -27,9 +44,7 @@ def held(known: Tensor, noise: Tensor, free: Tensor) -> Hold:
     mask = free.view(1, 1, -1, 1)
 
     def hold(latents: Tensor, sigma: float) -> Tensor:
-        scale = 1.0 / math.sqrt(1.0 + sigma * sigma)
-        share = 1.0 if math.isinf(sigma) else sigma * scale
-        return torch.where(mask, latents, known * scale + noise * share)
+        return torch.where(mask, latents, mixed(known, noise, sigma))
 
     return hold
 
@@ -41,9 +56,11 @@ def sample(
     steps: int,
     on_step: OnStep,
     hold: Hold | None = None,
+    begin: Begin | None = None,
 ) -> Tensor:
     """noise (N, C, T, F), standard normal -> latents of the same shape, after ``steps`` steps, or as many
-    as it has. ``hold`` is asked before each step what is known already, and at the end.
+    as it has. ``hold`` is asked before each step what is known already, and at the end. ``begin``: the steps
+    before it are left out.
 
     ``scheduler``: fresh from ``make_scheduler``. ``on_step`` may raise to stop. Nothing in the loop waits
     for the device: times and noise levels stay on the CPU, and the network gets its own copy of the times.
@@ -51,13 +68,18 @@ def sample(
     config = scheduler.config
     most = config.num_train_timesteps - config.get("steps_offset", 0)  # one more would be beyond the schedule
     scheduler.set_timesteps(min(steps, most), device="cpu")
+    first = 0 if begin is None else min(begin.step, len(scheduler.timesteps) - 1)
     if hasattr(scheduler, "set_begin_index"):
-        scheduler.set_begin_index(0)
+        scheduler.set_begin_index(first)
     levels = noise_levels(scheduler)
     times = scheduler.timesteps
     for_network = times.to(noise.device)
     latents = noise * float(scheduler.init_noise_sigma)
+    if begin is not None:
+        latents = mixed(begin.latents, noise, levels[first])
     for index, (time, sigma) in enumerate(zip(times, levels, strict=True)):
+        if index < first:
+            continue
         latents = hold(latents, sigma) if hold else latents
         scaled = scheduler.scale_model_input(latents, time)
         prediction = predict(scaled, for_network[index], sigma)

@@ -26,7 +26,17 @@ PICTURES = {
 }
 LARGEST, COLOURS = (1100, 3000), 64
 TRAININGS = (
-    *("clip", "clap", "vae", "vocoder", "audioldm", "mapper-regression", "mapper-generative", "judge"),
+    *(
+        "clip",
+        "clap",
+        "vae",
+        "vocoder",
+        "audioldm",
+        "decoder",
+        "mapper-regression",
+        "mapper-generative",
+        "judge",
+    ),
     *("prior", "picture-vae", "painter", "audiotoken"),
 )
 

@@ -272,7 +272,7 @@ class _Makers:
         self._device = device
         self._dtype = precision.pick_precision(device)
         if "latents" in kinds:
-            self._vae = _load_vae(bundle, device)
+            self._vae = load_vae(bundle, device)
         if "clap" in kinds:
             self.clap = ClapEncoder.load(bundle, device, torch.float32)
         if "clip" in kinds:
@@ -295,7 +295,8 @@ class _Makers:
             yield "clip", {"pictures": rows, "count": torch.tensor([len(pictures) for pictures in frames])}
 
 
-def _load_vae(bundle: Any, device: torch.device) -> Any:
+def load_vae(bundle: Any, device: torch.device) -> Any:
+    """The whole VAE of a bundle, encoder and decoder, float32."""
     from diffusers import AutoencoderKL
 
     config = {key: value for key, value in bundle.config("vae").items() if not key.startswith("_")}

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...addon.wire.errors import ModelError, ModelMissing
 from ..models import manifest
 from ..models.bundle import CONFIGS, EMBEDDER, PARTS, PICTURE_CONFIGS, TEXT_PRIOR, Bundle, open_bundle
-from . import parts
+from . import decoder, parts
 from .loop import PART
 
 MAPPERS = ("regression", "generative")
@@ -61,6 +61,8 @@ def sound_parts(work: Path, unet: str = "audioldm") -> dict[str, Path]:
         ("unet", "scheduler"), unet
     )
     found = {part: work / name / PART for part, name in names.items()}
+    if decoder.fits(work):
+        found["vae"] = work / decoder.NAME / PART
     for part, folder in found.items():
         if not (folder / CONFIGS[part]).is_file():
             raise ModelMissing(

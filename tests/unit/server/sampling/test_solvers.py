@@ -15,7 +15,7 @@ import torch
 from footfall.addon.wire.errors import Cancelled, ModelRefused
 from footfall.server.models.layouts import layout
 from footfall.server.sampling.schedules import SOLVERS, make_scheduler, noise_levels
-from footfall.server.sampling.solvers import is_sound, sample
+from footfall.server.sampling.solvers import Begin, is_sound, mixed, sample
 from torch import Tensor
 
 AUDIOLDM: dict[str, Any] = layout("audioldm-s-full-v2", tiny=True).scheduler
@@ -56,6 +56,27 @@ def test_noise_becomes_the_data(solver: str, name: str) -> None:
     found = sample(oracle(scheduler), scheduler, noise, 50, lambda done, of: None)
     assert float(found.mean()) == pytest.approx(MEAN, abs=0.03)
     assert float(found.std()) == pytest.approx(DEVIATION, abs=0.05)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("first", [0, 20, 45, 99])
+def test_a_run_can_begin_with_latents(solver: str, first: int) -> None:
+    """The flow keeps a number's place in the distribution, from whatever noise level it comes."""
+    scheduler = make_scheduler(ZERO_SNR, solver)
+    draw = torch.Generator().manual_seed(1)
+    latents, noise = (torch.randn(1, 8, 16, 16, generator=draw) for _ in range(2))
+    latents = MEAN + DEVIATION * latents
+    seen: list[int] = []
+    begin = Begin(latents=latents, step=first)
+    found = sample(oracle(scheduler), scheduler, noise, 50, lambda done, of: seen.append(done), begin=begin)
+    first = min(first, 49)
+    assert seen == list(range(first + 1, 51))
+    sigma = noise_levels(scheduler)[first]
+    alpha = 1.0 / (1.0 + sigma**2)
+    start = mixed(latents, noise, sigma)
+    spread = math.sqrt(alpha * DEVIATION**2 + 1.0 - alpha)
+    wanted = MEAN + DEVIATION * (start - math.sqrt(alpha) * MEAN) / spread
+    assert float((found - wanted).abs().max()) < 0.12
 
 
 @pytest.mark.parametrize("solver", ["dpm++", "unipc"])

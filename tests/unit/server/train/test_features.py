@@ -82,7 +82,7 @@ def test_they_are_what_the_parts_say(work: Path, models_folder: Path) -> None:
     bundle = replace(open_bundle(models_folder / "tiny"), views=VIEWS)
     cpu = torch.device("cpu")
     clap, clip = (kind.load(bundle, cpu, torch.float32) for kind in (ClapEncoder, ClipEncoder))
-    vae = features._load_vae(bundle, cpu)
+    vae = features.load_vae(bundle, cpu)
     for number, sample in enumerate(read_shards(work / "world", "train")):
         wave = torch.from_numpy(mel.prepare(sample.sound_48k))[None]
         exact = features.latents_of(vae, mel.log_mel(wave))[0]
