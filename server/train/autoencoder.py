@@ -8,11 +8,13 @@ convolutions of size one around the latents, so that nothing else changes.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from ..models.layouts import Config
@@ -21,6 +23,7 @@ from . import parts
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
+ENCODING = ("encoder.", "quant_conv.")  # how the weights begin that decide what a latent is
 Statistics = Callable[["AutoencoderKL"], tuple[Tensor, Tensor]]  # mean and deviation of each channel, (C,)
 
 
@@ -63,6 +66,16 @@ def whiten(vae: AutoencoderKL, mean: Tensor, deviation: Tensor) -> None:
     before.bias[count:] -= 2.0 * deviation.log()
     after.bias += after.weight[:, :, 0, 0] @ mean
     after.weight *= deviation[None, :, None, None]
+
+
+def encoder_mark(weights: Path) -> str:
+    """A hash of the encoder in a part's safetensors: equal ones give equal latents."""
+    digest = hashlib.sha256()
+    with safe_open(weights, "pt") as opened:
+        for name in sorted(opened.keys()):
+            if name.startswith(ENCODING):
+                digest.update(name.encode() + opened.get_tensor(name).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def write(vae: AutoencoderKL, layout: Config, statistics: Statistics, folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ...addon.wire.errors import ModelRefused
 from ..models import manifest
 from ..models.bundle import PARTS, Bundle
-from . import parts, sealing, starter
+from . import autoencoder, parts, sealing, starter
 from .audioldm import FOLDERS
 
 NAMES = {condition: name for condition, name in FOLDERS.items() if condition != "clap"}
@@ -53,10 +53,12 @@ def assemble(work: Path, target: Path, condition: str = "clip", base: Bundle | N
 
 
 def _check_fits(work: Path, base: Bundle) -> None:
-    """The UNet knows the CLIP and the latents that it has learnt with, and no others."""
-    for part in ("clip", "vae"):
+    """The UNet knows the CLIP and the latents that it has learnt with, and no others; how latents are decoded
+    is no concern of its.
+    """
+    for part, mark in (("clip", manifest.sha256_file), ("vae", autoencoder.encoder_mark)):
         (weights,) = parts.part_folder(work, part).glob("*.safetensors")
-        if manifest.sha256_file(weights) != base.weights_sha256(part):
+        if mark(weights) != mark(base.weights(part)):
             raise ModelRefused(
                 f"The UNet has learnt with another {part.upper()} than that of {base.title}; "
                 "leave --base out, or train with its parts."

@@ -29,6 +29,7 @@ from ..sampling.quality import Quality, quality
 from ..sampling.schedules import make_scheduler
 from . import features, mel, parts
 from .audioldm import SAMPLING
+from .autoencoder import ENCODING
 from .features import Features
 from .kept import Kept, keep
 from .loop import PART, Batch, Player
@@ -119,7 +120,7 @@ class DecoderTask:
         the one that was.
         """
         state = {
-            name: value if name.startswith(("encoder.", "quant_conv.")) else rounded(value.detach())
+            name: value if name.startswith(ENCODING) else rounded(value.detach())
             for name, value in self.vae.state_dict().items()
         }
         parts.write(folder, self._layout | {MADE_FOR: self._vae_mark}, state, parts.DIFFUSERS_WEIGHTS)
