@@ -255,7 +255,7 @@ def room_end(scene: Any, strip: Any) -> int:
 
 
 def remove(scene: Any, uuids: set[str]) -> None:
-    """Take the strips with these UUIDs away, their sound if nothing else plays it, and metas that are left
+    """Take the strips with these UUIDs away, what ``let_go`` takes of their sounds, and metas that are left
     empty.
     """
     for strip in [strip for strip in all_strips(scene) if uuid_of(strip) in uuids]:
@@ -275,7 +275,17 @@ def discard(holder: Any, strip: Any) -> None:
     """Take ``strip`` out of ``holder``, and its sound if nothing else plays it."""
     sound = strip.sound
     strips(holder).remove(strip)
-    if sound is not None and sound.users == 0:
+    if sound is not None:
+        let_go(sound)
+
+
+def let_go(sound: Any) -> None:
+    """Remove ``sound`` if nothing plays it. With a window it stays, unsaved, until the file is closed.
+
+    There a thread of Blender's may still be reading it for its waveform, and would read on in freed memory:
+    a crash in 5.2. What cannot be read may go, and has to: a mended file is read anew then.
+    """
+    if sound.users == 0 and (bpy.app.background or sound.samplerate == 0):
         bpy.data.sounds.remove(sound)
 
 
