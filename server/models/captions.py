@@ -149,6 +149,8 @@ def _keep(path: Path, rows: Tensor) -> None:
         temporary.write_bytes(save({"rows": rows.contiguous()}))
         os.replace(temporary, path)
     except OSError as error:
-        log.warning("the captions' embeddings could not be kept: %s", error)
+        log.warning(
+            "the captions' embeddings could not be kept, so the next start makes them again: %s", error
+        )
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
