@@ -283,13 +283,25 @@ def _read(path: Path) -> dict[str, Any]:
         if len(data) > MOST_BYTES:
             raise BadInput(f"{path} is too large for a jobs file; is it another file?")
         plain = tomllib.loads(data.decode("utf-8-sig"))
+        _check_digits(plain)
     except OSError as error:
         raise BadInput(f"The jobs file {path} cannot be read; check its name.", str(error)) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} is no TOML: {str(error)[:200]}.") from error
     if isinstance(plain.get("file"), list) and len(plain["file"]) > MOST_FILES:
         raise BadInput(f"{path.name} names more than {MOST_FILES} files; make several jobs files of it.")
     return plain
+
+
+def _check_digits(plain: Any) -> None:
+    """Whole numbers are of 64 bits in TOML; Python would read longer ones, and refuse to show them.
+
+    Raises ValueError.
+    """
+    if isinstance(plain, int) and plain.bit_length() > 63:
+        raise ValueError("a number has too many digits")
+    for part in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
+        _check_digits(part)
 
 
 def _known(table: Mapping[str, Any], names: Iterable[str], where: str) -> None:

@@ -142,6 +142,9 @@ def test_a_prompt_may_look_like_an_option(tmp_path: Path) -> None:
         ("[[file]]\npath = 'a.blend'\nout = '.'", "would overwrite"),
         ("[[file", "is no TOML"),
         ('a = "\\u0000', "is no TOML"),
+        (f"seed = {'9' * 5000}", "is no TOML"),
+        (f"pull = [['x', 0x{'f' * 9000}]]", "too many digits"),
+        ('prompt = "rain\\u0000"', "control characters"),
     ],
 )
 def test_nonsense_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
