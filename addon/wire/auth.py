@@ -22,6 +22,7 @@ from .handshake import KEY_BYTES
 RUN_BYTES = 16
 AUTH_BYTES = 40  # sequence number and signature
 DIRECTIONS = ("to_worker", "to_addon")
+DOOR_NAME = "footfall"
 
 
 def new_key() -> str:
@@ -49,6 +50,11 @@ def remote_key(worker_public: bytes) -> str:
 def run_nonce(key: bytes) -> bytes:
     """16 bytes that name this run of the worker; both ends derive them from the key."""
     return hmac.digest(key, b"footfall run", "sha256")[:RUN_BYTES]
+
+
+def door_word(key: bytes) -> str:
+    """What ZeroMQ itself is told before it lets anybody speak to the worker. It signs nothing."""
+    return hmac.digest(key, b"footfall door", "sha256").hex()
 
 
 class _Signer:

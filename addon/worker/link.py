@@ -67,7 +67,7 @@ class Link:
         context: Any,
         address: WorkerAddress,
         settings: WorkerSettings,
-        secure: Callable[[Any], None] | None = None,
+        secure: Callable[[Any, WorkerSettings], None] | None = None,
     ) -> None:
         self._zmq = zmq
         self._owner = threading.get_ident()
@@ -86,7 +86,7 @@ class Link:
         ):
             self._socket.setsockopt(option, value)
         if secure is not None:
-            secure(self._socket)
+            secure(self._socket, settings)
         self._socket.connect(address.endpoint)
 
     @property

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from ..wire.auth import new_key
+from ..wire.auth import DOOR_NAME, door_word, key_bytes, new_key
 from ..wire.errors import Malformed, WorkerFailedToStart, WorkerNotInstalled
 from ..wire.exits import sentence_for
 from ..wire.handshake import WorkerAddress, WorkerSettings, parse
@@ -76,8 +76,10 @@ class WorkerLaunch:
         """Raises WorkerNotInstalled or WorkerFailedToStart."""
         return WorkerProcess(self)
 
-    def secure(self, _socket: Any) -> None:
-        """A worker on this computer knows its owner by the key in its greeting."""
+    def secure(self, socket: Any, settings: WorkerSettings) -> None:
+        """A worker on this computer lets in whoever knows the key of its greeting."""
+        socket.plain_username = DOOR_NAME.encode()
+        socket.plain_password = door_word(key_bytes(settings.key)).encode()
 
     def command(self) -> list[str]:
         return [str(self.python), "-I", str(self.script), *self.arguments]

@@ -42,7 +42,7 @@ class RemoteLaunch:
     def start(self) -> RemoteProcess:
         return RemoteProcess(self)
 
-    def secure(self, socket: Any) -> None:
+    def secure(self, socket: Any, _settings: WorkerSettings) -> None:
         """Put the keys on a zmq socket before it connects."""
         socket.curve_serverkey = self.worker_public
         socket.curve_publickey = self.public

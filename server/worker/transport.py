@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ROUTER socket: one thread makes, uses and closes it; verifies, reads, answers, sends.
 
-Whoever does not hold the key gets nothing back, and nothing of theirs is parsed. With curve.py the only
-module of the worker that imports zmq. Other threads reach this one through the mailbox, never through a zmq
-socket. With keys (``--remote``) the worker serves listed people of other computers, one at a time.
+Whoever does not hold the key gets nothing back, and nothing of theirs is parsed. With curve.py and door.py
+the only module of the worker that imports zmq. Other threads reach this one through the mailbox, never
+through a zmq socket. With keys (``--remote``) the worker serves listed people of other computers, one at a
+time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ...addon.wire import auth, codec, limits
 from ...addon.wire.errors import BadInput, Forged, WireError, WorkerDied, WorkerFailedToStart
 from ...addon.wire.fields import Buffer
 from .curve import Doors, visitor
+from .door import Door
 from .mailbox import Mailbox
 from .session import Session
 
@@ -96,10 +98,12 @@ class Transport:
         keys: Path | None = None,
     ) -> None:
         run = auth.run_nonce(key)
+        self._key = key
         self._new_verifier = functools.partial(auth.Verifier, key, run, "to_worker")
         self._verifier = self._new_verifier()
         self._keys = keys
         self._doors: Doors | None = None
+        self._door: Door | None = None  # without keys
         self._served = ""  # the public key of whoever is served, with keys
         self._heard_at = self._left_at = -math.inf
         self._seal = auth.Seal(key, run, "to_addon")
@@ -130,6 +134,8 @@ class Transport:
             self._socket().setsockopt(option, value)
         if self._keys is not None:
             self._doors = Doors(self._context, self._socket(), self._keys)
+        else:
+            self._door = Door(self._context, self._socket(), self._key)
         try:
             self._socket().bind(endpoint)
         except zmq.ZMQError as error:
@@ -146,12 +152,16 @@ class Transport:
         poller = zmq.Poller()
         poller.register(self._socket(), zmq.POLLIN)
         poller.register(self._mailbox.receiver, zmq.POLLIN)
+        if self._door is not None:
+            poller.register(self._door.asked, zmq.POLLIN)
         while not self._session.ended and not stop():
             blocked = not self._send_waiting()
             self._check_left()
             for ready, _ in poller.poll(RETRY_MS if blocked else LOOK_MS if self._keys else None):
                 if ready is self._socket():
                     self._receive_waiting()
+                elif self._door is not None and ready is self._door.asked:
+                    self._door.answer()
                 else:
                     self._mailbox.sleep_again()
             self._session.catch_up()
@@ -182,6 +192,8 @@ class Transport:
         self._socket().close(linger=LAST_WORDS_MS)
         if self._doors is not None:
             self._doors.close()
+        if self._door is not None:
+            self._door.close()
         self._context.term()
         self._mailbox.close()
 

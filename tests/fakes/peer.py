@@ -165,6 +165,8 @@ class Peer:
         self.socket: zmq.Socket[bytes] = self.context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVHWM, receive_messages)
+        self.socket.plain_username = auth.DOOR_NAME.encode()
+        self.socket.plain_password = auth.door_word(key).encode()
         self.socket.connect(self.address.endpoint)
         self.inbox: list[Message] = []  # everything received and not yet asked for
 

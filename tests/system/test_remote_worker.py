@@ -136,7 +136,7 @@ def test_a_stranger_who_knows_the_worker_s_key_is_dropped(address: str, keys: Pa
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
-    launch.secure(socket)
+    launch.secure(socket, launch.start().settings)
     monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_SUCCEEDED)
     socket.connect(address)
     assert monitor.poll(10_000)

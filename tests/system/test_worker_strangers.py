@@ -40,14 +40,20 @@ def connect(peer: Peer) -> Iterator[Callable[[], socket.socket]]:
 
 @pytest.fixture
 def stranger(peer: Peer) -> Iterator[zmq.Socket[bytes]]:
-    """A ZeroMQ peer without the key."""
+    """A ZeroMQ peer without the key, though it got past the door."""
     context: zmq.Context[Any] = zmq.Context()
     dealer: zmq.Socket[bytes] = context.socket(zmq.DEALER)
     dealer.setsockopt(zmq.LINGER, 0)
+    dealer.plain_username, dealer.plain_password = door(peer)
     dealer.connect(peer.address.endpoint)
     yield dealer
     dealer.close(0)
     context.term()
+
+
+def door(peer: Peer) -> tuple[bytes, bytes]:
+    """The name and the word that let in."""
+    return auth.DOOR_NAME.encode(), auth.door_word(auth.key_bytes(peer.worker.settings.key)).encode()
 
 
 def pickle_that_runs(marker: Path) -> bytes:
@@ -145,22 +151,45 @@ def test_a_declared_frame_of_10_gb_costs_no_memory(peer: Peer, connect: Callable
     for size, parts in ((10 * 1024**3, 1), (2**63, 1), (limits.FRAME_BYTES - 1, 8)):
         for _ in range(parts):
             link = connect()
-            _zmtp_greeting(link)
+            assert _let_in(link, *door(peer))
             with contextlib.suppress(ConnectionError):
                 link.sendall(b"\x02" + struct.pack(">Q", size) + bytes(1_000_000))
     assert isinstance(peer.run(request()), Result)
     assert peer.ping().memory_bytes - before < 64 * 1024**2
 
 
-def _zmtp_greeting(link: socket.socket) -> None:
-    """Everything that a ZeroMQ DEALER says before its first message."""
-    link.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + b"\x00" + bytes(31))
+def _let_in(link: socket.socket, name: bytes, word: bytes, mechanism: bytes = b"PLAIN") -> bool:
+    """Say everything that a ZeroMQ DEALER says before its first message; whether that opens the door."""
+    link.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + mechanism.ljust(20, b"\0") + b"\0" + bytes(31))
     heard = b""
-    while len(heard) < GREETING_BYTES:
-        heard += link.recv(GREETING_BYTES - len(heard))
-    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
-    link.sendall(b"\x04" + bytes([len(ready)]) + ready)
-    assert link.recv(1) == b"\x04"  # its READY: we are in
+    while len(heard) < GREETING_BYTES and (more := link.recv(GREETING_BYTES - len(heard))):
+        heard += more
+    kind = b"\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+    hello = b"\x05HELLO" + bytes([len(name)]) + name + bytes([len(word)]) + word
+    for command in (hello, b"\x08INITIATE" + kind) if mechanism == b"PLAIN" else (b"\x05READY" + kind,):
+        try:
+            link.sendall(b"\x04" + bytes([len(command)]) + command)
+            answer = link.recv(2)  # WELCOME, then READY: their frame says "command", and how long it is
+            if len(answer) < 2 or answer[0] != 4 or link.recv(answer[1])[1:6] == b"ERROR":
+                return False
+        except ConnectionError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("mechanism", [b"NULL", b"PLAIN"])
+def test_a_message_without_an_end_costs_no_memory(
+    peer: Peer, connect: Callable[[], socket.socket], mechanism: bytes
+) -> None:
+    """ZeroMQ keeps the frames of a message until it is whole; a stranger's never gets that far."""
+    before = peer.ping().memory_bytes
+    link = connect()
+    assert not _let_in(link, auth.DOOR_NAME.encode(), b"0" * 64, mechanism)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(200):
+            link.sendall(b"\x03" + struct.pack(">Q", 1_000_000) + bytes(1_000_000))
+    assert peer.ping().memory_bytes - before < 64 * 1024**2
+    assert isinstance(peer.run(request()), Result)
 
 
 def test_idle_strangers_are_hung_up_on(peer: Peer, connect: Callable[[], socket.socket]) -> None:

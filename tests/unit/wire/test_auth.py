@@ -253,3 +253,11 @@ def test_an_empty_key_never_turns_the_checks_off(key: bytes, run: bytes, directi
     for end in (auth.Seal, auth.Verifier):
         with pytest.raises(ValueError, match="wrong length"):
             end(key, run, direction)
+
+
+def test_the_word_at_the_door_tells_nothing_of_the_key() -> None:
+    word = auth.door_word(KEY)
+    assert len(word) == 64
+    assert word != auth.door_word(bytes(32))
+    assert bytes.fromhex(word) != KEY
+    assert not bytes.fromhex(word).startswith(auth.run_nonce(KEY))
