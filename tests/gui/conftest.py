@@ -60,6 +60,36 @@ def blender() -> str:
     return BLENDER
 
 
+@pytest.fixture
+def script(tmp_path: Path, blender: str) -> Callable[[str], dict[str, Any]]:
+    """Run a check of this folder in a window, on the tree as it stands; what it found out."""
+
+    def run(name: str) -> dict[str, Any]:
+        report = tmp_path / "found.json"
+        bound = [str(ROOT), *filter(None, os.environ.get("REAL_BLENDER_BIND", "").split(":"))]
+        done = subprocess.run(
+            [blender, "--factory-startup", "--python", str(HERE / name), "--", str(report)],
+            env={
+                **os.environ,
+                "BLENDER_USER_RESOURCES": str(tmp_path),
+                "REAL_BLENDER_BIND": ":".join(bound),
+                "TMPDIR": str(tmp_path),  # where Blender tells of its own crash
+            },
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        crashes = [path.read_text(errors="replace") for path in tmp_path.glob("*.crash.txt")]
+        output = "\n".join([done.stdout, done.stderr, *crashes])
+        assert report.exists(), output
+        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        return {**found, "code": done.returncode, "output": output}
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def extension(tmp_path_factory: pytest.TempPathFactory, blender: str) -> Path:
     """The zip for Blender 5.1 and later, as it stands in this tree."""

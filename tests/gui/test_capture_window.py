@@ -4,31 +4,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 TICK_MS = 50.0  # the longest tick, but for the drawing of one picture
 
 
-def test_capture_in_a_window(blender: str, tmp_path: Path) -> None:
-    found = tmp_path / "found.json"
-    bound = [str(ROOT), *filter(None, os.environ.get("REAL_BLENDER_BIND", "").split(":"))]
-    done = subprocess.run(
-        [blender, "--factory-startup", "--python", str(HERE / "check_capture.py"), "--", str(found)],
-        env={**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path), "REAL_BLENDER_BIND": ":".join(bound)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert found.exists(), done.stdout + done.stderr
-    report = json.loads(found.read_text(encoding="utf-8"))
+def test_capture_in_a_window(script: Callable[[str], dict[str, Any]]) -> None:
+    report = script("check_capture.py")
     failed = {name: held for name, held in report["checks"].items() if held is not True}
     assert not failed, failed
-    assert done.returncode == 0
+    assert report["code"] == 0, report["output"]
     assert max(row["slowest rest"] for row in report["ms"].values()) < TICK_MS, report["ms"]
     print(json.dumps(report["ms"], indent=1))
