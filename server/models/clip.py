@@ -204,9 +204,8 @@ class ClipEncoder:
         """
         import torch
 
-        pixels = torch.from_numpy(np.ascontiguousarray(frames)).to(self._resizes_on)
-        pixels = pixels.permute(0, 3, 1, 2).float()
-        height, width = pixels.shape[-2:]
+        pixels = torch.tensor(np.ascontiguousarray(frames))  # a copy: what the wire brings is read-only
+
         size, short = self._size, min(height, width)
         if short != size:
             # As Pillow and torchvision: the long side is rounded down, first the width is resized and stored,

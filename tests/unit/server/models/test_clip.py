@@ -68,6 +68,13 @@ def test_no_frames_no_rows(clip: ClipEncoder) -> None:
     assert clip.looked_at == 0
 
 
+def test_pictures_that_may_not_be_written_raise_no_warning(clip: ClipEncoder) -> None:
+    """As they come over the wire; torch would warn into the log."""
+    frames = np.zeros((2, 9, 8, 3), np.uint8)
+    frames.setflags(write=False)
+    assert len(clip.prepare(frames)) == 2
+
+
 @pytest.mark.parametrize(
     ("height", "width", "levels"),
     [(224, 224, 0), (224, 398, 0), (513, 224, 0), (540, 960, 1.1), (301, 500, 1.1), (90, 120, 2.1)],
