@@ -205,7 +205,8 @@ class ClipEncoder:
         import torch
 
         pixels = torch.tensor(np.ascontiguousarray(frames))  # a copy: what the wire brings is read-only
-
+        pixels = pixels.to(self._resizes_on).permute(0, 3, 1, 2).float()
+        height, width = pixels.shape[-2:]
         size, short = self._size, min(height, width)
         if short != size:
             # As Pillow and torchvision: the long side is rounded down, first the width is resized and stored,
