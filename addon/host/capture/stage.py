@@ -147,7 +147,7 @@ class Stage:
         for uid in self._scenes:
             scene = find_scene(uid)
             if scene is not None:
-                bpy.data.scenes.remove(scene)
+                _remove(scene)
         for image in [image for image in bpy.data.images if image.session_uid in self._images]:
             bpy.data.images.remove(image)
         self._give_back()
@@ -172,6 +172,16 @@ class Stage:
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = ""
+
+
+def _remove(scene: bpy.types.Scene) -> None:
+    """Remove a scene, and before that what a render engine keeps of it from picture to picture.
+
+    Blender frees that when the setting is switched off, and not with the scene. What stayed would point to
+    the freed scene, and Blender follows it whenever scenes or objects come and go: a crash, seldom and later.
+    """
+    scene.render.use_persistent_data = False
+    bpy.data.scenes.remove(scene)
 
 
 def _below(scene: bpy.types.Scene, path: str) -> Any:
