@@ -130,7 +130,7 @@ def test_damage_is_said(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("format = 1", "format = 3", "newer Footfall"),
+        ("format = 1", f"format = {manifest.FORMAT + 1}", "newer Footfall"),
         ("format = 1", "", "'format'"),
         ('name = "tiny"', 'name = "../tiny"', "'name'"),
         ("commercial = true", 'commercial = "yes"', "'commercial'"),
