@@ -21,8 +21,11 @@ from pathlib import Path
 import numpy as np
 from footfall.addon.wire.handshake import WorkerSettings
 from footfall.addon.wire.messages import QUALITIES, FoleyRequest
-from footfall.server.making.pipeline import FoleyPipeline
-from footfall.server.models.bundle import STARTER_ROOT
+from footfall.server.__main__ import let_waiting_threads_sleep
+
+let_waiting_threads_sleep()  # as the worker begins, before torch is loaded
+from footfall.server.making.pipeline import FoleyPipeline  # noqa: E402
+from footfall.server.models.bundle import STARTER_ROOT  # noqa: E402
 
 PICTURES, SECONDS = 8, 10
 
