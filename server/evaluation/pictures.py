@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,9 @@ from ..models.clap import ClapEncoder
 from ..models.clip import ClipEncoder
 from ..train import features, mel
 from ..train.features import Features
+from ..train.kept import keep
 from ..train.parts import fingerprint
+from ..train.shards import Sample
 from ..train.world_pairs import space_of
 from . import metrics, picture_scores, picture_systems, references
 from .ears import called_to_mind
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 REAL = "true pictures"
 CHANCE = "AudioToken, of other shots' sounds"
+LOOKS = "eval/looks"  # below the training's folder
 PAINTING = 3.0  # what a picture costs beside listening to a sound
 TIMED = 3  # pictures made one by one, to see how long one takes
 
@@ -125,6 +128,22 @@ def run(
     return _Pictures(plan, say, loader).report(began)
 
 
+def seen_whole(data: Features, work: Path, clip: ClipEncoder) -> Features:
+    """``data`` with rows of the whole pictures, made at the first call."""
+
+    def rows(sample: Sample) -> np.ndarray:
+        frames = sample.frames
+        if not len(frames):
+            return np.zeros((0, clip.size), np.float32)
+        return clip.encode_images(frames, whole=True).numpy()
+
+    mark = f"1-{clip.space.sha256}"
+    kept = keep(work / "world", "train", work / LOOKS, rows, mark, frames=True)
+    counts = dict(zip((shot.key for shot in kept.shots), np.diff(kept.start).tolist(), strict=True))
+    start = np.cumsum([0, *(counts.get(key, 0) for key in data.keys)])
+    return replace(data, pictures=torch.from_numpy(np.array(kept.rows)), start=torch.from_numpy(start))
+
+
 class _Pictures:
     def __init__(self, plan: PicturePlan, say: Say, loader: Callable[..., Hands]) -> None:
         self.warnings: list[str] = []
@@ -144,7 +163,9 @@ class _Pictures:
         self._meter = Meter(total, say)
 
     def _features(self) -> Features:
-        """What CLIP and CLAP make of the training split. Raises ModelMissing, where others made it."""
+        """What CLIP and CLAP make of the training split, pictures looked at whole as painted ones are. Raises
+        ModelMissing, where others made it.
+        """
         work, clip = self._plan.work, self._hands.clip.space
         found = features.load(work, "train", ("clap", "clip"))
         for part, space in (("clip", clip), ("clap", self._hands.clap.space)):
@@ -154,7 +175,7 @@ class _Pictures:
                     "that was made there.",
                     f"{space.sha256} is not {fingerprint(work, part)}",
                 )
-        return found
+        return seen_whole(found, work, self._hands.clip)
 
     def report(self, began: float) -> PictureReport:
         items, hands = self._selection.evaluated, self._hands
@@ -232,7 +253,7 @@ class _Pictures:
 
     def _looks(self, pictures: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) -> (N, D) unit CLIP rows."""
-        return metrics.unit(self._hands.clip.encode_images(pictures).double().numpy())
+        return metrics.unit(self._hands.clip.encode_images(pictures, whole=True).double().numpy())
 
     def _timed(self, told: Told) -> float:
         """Seconds from a sound to its picture, one by one, all loaded."""

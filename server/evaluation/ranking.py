@@ -108,7 +108,7 @@ def _heard(
     system = resolved(System(model=models.bundle.root.name, condition="picture"), models)
     columns: list[dict[str, np.ndarray]] = []
     trip = RoundTrip(painter=hands.painter, embedder=hands.embedder, clip=hands.clip)
-    seen = torch.stack([hands.clip.encode_images(item.frames).mean(0) for item in items])
+    seen = torch.stack([hands.clip.encode_images(item.frames, whole=True).mean(0) for item in items])
     texts = tuple(sorted({caption for item in items for caption in item.shot.captions}))
     between = bridge(texts, hands.clip, hands.clap)
     truth = _clap(hands, [item.sound for item in items])

@@ -67,7 +67,7 @@ class RoundTrip:
             with torch.inference_mode():
                 words = self.painter.read([WORDS], token)
             pictures = self.painter.paint(words, seed=seed, takes=PICTURES, steps=STEPS, control=control)[0]
-            rows = normalize(self.clip.encode_images(pictures, control).double(), dim=-1)
+            rows = normalize(self.clip.encode_images(pictures, control, whole=True).double(), dim=-1)
             found[number] = float(normalize(rows.mean(0), dim=-1) @ target)
         return found
 
@@ -79,7 +79,7 @@ class RoundTrip:
         takes = sorted({clip.take for clip in clips})
         control = _Quiet(control)
         if len(request.frames):
-            seen = self.clip.encode_images(request.frames, control).mean(0)
+            seen = self.clip.encode_images(request.frames, control, whole=True).mean(0)
         else:
             seen = self.clip.encode_text([request.prompt])[0]
         mixes = [mixed([clip for clip in clips if clip.take == take], request) for take in takes]

@@ -98,9 +98,12 @@ class ClipEncoder:
         encoder.space = bundle.clip_space
         return encoder
 
-    def encode_images(self, frames: np.ndarray, control: JobControl | None = None) -> Tensor:
+    def encode_images(
+        self, frames: np.ndarray, control: JobControl | None = None, *, whole: bool = False
+    ) -> Tensor:
         """(T, H, W, 3) uint8 sRGB to (T, 512) float32 on the CPU, one row per frame: the mean of what CLIP
-        sees of it in each of the ``views``.
+        sees of it in each of the ``views``. ``whole``: in none but the whole, as is right for painted
+        pictures, which are too small to be looked at closely, and for what is held against them.
 
         A shot that was seen before, with the same pixels, costs nothing but reading them. The memory is by
         shot and not by frame because the last bits of a row depend on which frames were computed with it.
@@ -109,7 +112,8 @@ class ClipEncoder:
 
         if not len(frames):
             return torch.zeros(0, self._model.visual.output_dim)
-        key = _content(frames)
+        views = WHOLE if whole else self._views
+        key = _content(frames, views)
         if key in self._shots:
             self._shots.move_to_end(key)
             return self._shots[key].clone()
@@ -119,7 +123,7 @@ class ClipEncoder:
                 if control:
                     control.check()
                     control.progress("looking", start / len(frames))
-                rows.append(self._looked(frames[start : start + FRAMES_AT_ONCE]))
+                rows.append(self._looked(frames[start : start + FRAMES_AT_ONCE], views))
             found = torch.cat(rows).float().cpu().clone()
         self.looked_at += len(frames)
         self._shots[key] = found
@@ -127,12 +131,10 @@ class ClipEncoder:
             self._shots.popitem(last=False)
         return found.clone()
 
-    def _looked(self, frames: np.ndarray) -> Tensor:
+    def _looked(self, frames: np.ndarray, views: Sequence[float]) -> Tensor:
         """(T, H, W, 3) to (T, 512), on the device."""
-        seen: Tensor = sum(
-            self._model.encode_image(self.prepare(middle(frames, share))) for share in self._views
-        )
-        return seen / len(self._views)
+        seen: Tensor = sum(self._model.encode_image(self.prepare(middle(frames, share))) for share in views)
+        return seen / len(views)
 
     def encode_text(self, texts: Sequence[str], progress: Callable[[float], None] | None = None) -> Tensor:
         """Texts to (N, 512) float32 on the CPU; longer ones are cut at CLIP's 77 tokens. ``progress`` is
@@ -228,8 +230,8 @@ def middle(frames: np.ndarray, share: float) -> np.ndarray:
     return frames[:, top : top + tall, left : left + wide]
 
 
-def _content(frames: np.ndarray) -> bytes:
-    digest = hashlib.blake2b(repr(frames.shape).encode(), digest_size=16)
+def _content(frames: np.ndarray, views: Sequence[float]) -> bytes:
+    digest = hashlib.blake2b(repr((frames.shape, tuple(views))).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(frames).data)
     return digest.digest()
 

@@ -14,7 +14,15 @@ import torch
 from footfall.addon.wire.errors import ModelMissing
 from footfall.server.evaluation import picture_systems, picture_tables, ranking
 from footfall.server.evaluation.picture_systems import Painting, Told, at_size, family_words
-from footfall.server.evaluation.pictures import CHANCE, REAL, Hands, PicturePlan, PictureReport, run
+from footfall.server.evaluation.pictures import (
+    CHANCE,
+    REAL,
+    Hands,
+    PicturePlan,
+    PictureReport,
+    run,
+    seen_whole,
+)
 from footfall.server.evaluation.shots import is_seen, select
 from footfall.server.evaluation.systems import System
 from footfall.server.making.round_trip import UNHEARD, RoundTrip
@@ -26,7 +34,7 @@ from footfall.server.models.loaded import Models
 from footfall.server.models.painter import load_painter
 from footfall.server.train import features
 from footfall.server.train.audiotoken import write as write_embedder
-from footfall.server.train.shards import shard_name, write_frames, write_sounds
+from footfall.server.train.shards import read_shards, shard_name, write_frames, write_sounds
 
 from ..models.painter_bundle import write_stable_diffusion
 from .conftest import EACH, FAMILIES, jpegs_of, make_shot, sound_of
@@ -150,6 +158,20 @@ def test_what_each_system_says(words: Told) -> None:
 def test_the_nearest_caption_is_the_nearest(words: Told) -> None:
     own = replace(words, rows=words.known.texts[[3, 5]].double().numpy(), items=words.items[:2])
     assert own.prompts(picture_systems.CAPTION) == [words.known.words[3], words.known.words[5]]
+
+
+def test_pictures_are_held_against_whole_ones(folder: Path, hands: Hands) -> None:
+    """What was trained looks closer (views); the features of a shot without pictures are none."""
+    known = features.load(folder, "train", ("clap", "clip"))
+    whole = seen_whole(known, folder, hands.clip)
+    assert torch.equal(whole.start, known.start)
+    for number, sample in enumerate(read_shards(folder / "world", "train")):
+        first, stop = whole.start[number : number + 2].tolist()
+        assert stop - first == len(sample.frames)
+        if stop > first:
+            wanted = hands.clip.encode_images(sample.frames, whole=True)
+            torch.testing.assert_close(whole.pictures[first:stop], wanted, atol=1e-4, rtol=1e-4)
+    assert (whole.pictures - known.pictures).abs().max() > 1e-3
 
 
 def test_pictures_are_brought_to_the_painters_size() -> None:

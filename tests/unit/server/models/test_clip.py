@@ -108,6 +108,8 @@ def test_several_views_are_averaged(clip: ClipEncoder, tiny: Bundle) -> None:
     apart = clip.encode_images(shot), clip.encode_images(shot[:, 24:72, 32:96])
     assert torch.allclose(both.encode_images(shot), (apart[0] + apart[1]) / 2, atol=1e-5)
     assert both.looked_at == 2
+    assert torch.equal(both.encode_images(shot, whole=True), apart[0])
+    assert both.looked_at == 4
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0.1, 1.0))
