@@ -84,8 +84,10 @@ class Recipe:
         )
 
     def said(self) -> dict[str, Any]:
-        """As a checkpoint keeps it."""
-        return asdict(self) | {"network": dict(self.network), "betas": list(self.betas)}
+        """As a checkpoint keeps it: all but the draws, which change nothing that is learnt."""
+        said = asdict(self) | {"network": dict(self.network), "betas": list(self.betas)}
+        del said["draws"]
+        return said
 
 
 # Rate, decay, average, warm-up, batch, dropouts, clipping and 64 steps of the public prior's example

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,13 @@ def test_another_data_set_is_not_gone_on_with(tmp_path: Path) -> None:
     train(tiny("regression"), tmp_path, steps=1, device="cpu", precision="float32")
     with pytest.raises(ModelRefused, match="pairs: 96 before, 95 now"):
         train(tiny("regression", synthetic(95)), tmp_path, steps=2, device="cpu", precision="float32")
+
+
+def test_how_many_draws_are_averaged_is_no_reason_to_begin_anew() -> None:
+    chosen = recipe("generative", "starter", tiny=True)
+    assert chosen.draws == 8
+    assert replace(chosen, draws=1).said() == chosen.said()
+    assert replace(chosen, rate=1.0).said() != chosen.said()
 
 
 def test_the_conditions_are_left_out_as_often_as_said() -> None:
