@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -117,7 +118,7 @@ def train_part(name: str, work: Path, options: argparse.Namespace, line: TrainLi
     needs = getattr(module, "needs", lambda chosen: module.NEEDS)(options)
     _check_needs(name, needs, work, options)
     line.say(f"{name}: getting its data ready")
-    task = module.task(work, options)
+    task = module.task(work, argparse.Namespace(**vars(options), prepared=_preparing(name, line)))
     tiny_steps = min(module.DEFAULT_STEPS, getattr(module, "TINY_STEPS", TINY_STEPS))
     summary = train(
         task,
@@ -130,6 +131,16 @@ def train_part(name: str, work: Path, options: argparse.Namespace, line: TrainLi
     )
     line.say(f"{task.name}: {summary.step} steps, {loss_words(summary.losses)}; {work / task.name / 'part'}")
     return dataclasses.asdict(summary) | {"losses": dict(summary.losses)}
+
+
+def _preparing(name: str, line: TrainLine) -> Callable[[int, int], None]:
+    """Shows how far the data is that is made before the first step."""
+    began = time.monotonic()
+
+    def show(done: int, of: int) -> None:
+        line.show(f"{name}, its data", done, of, (time.monotonic() - began) * (of - done) / max(done, 1))
+
+    return show
 
 
 def _check_needs(name: str, needs: Sequence[str], work: Path, options: argparse.Namespace) -> None:

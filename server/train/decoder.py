@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,16 @@ from torch import Tensor, nn
 
 from ..models.audioldm import AudioLDM, load_audioldm
 from ..models.bundle import CONFIGS
-from ..models.device import is_out_of_memory, pick_device
+from ..models.device import pick_device
 from ..models.layouts import Config
-from ..sampling import solvers, windows
-from ..sampling.denoiser import Denoiser, RowLimit
-from ..sampling.guidance import Guidance
+from ..sampling import solvers
 from ..sampling.quality import Quality, quality
-from ..sampling.schedules import make_scheduler
 from . import features, mel, parts
 from .audioldm import SAMPLING
 from .autoencoder import ENCODING
 from .features import Features
 from .kept import Kept, keep
+from .listening import sampled
 from .loop import PART, Batch, Player
 from .packing import rounded
 from .sounds import Sounds, load_sounds
@@ -99,7 +97,9 @@ class DecoderTask:
         )
 
     def config(self) -> dict[str, Any]:
-        return {"layout": self._layout, "shots": len(self._latents), "batch": self._batch, "seed": self._seed}
+        """What the weights and every batch depend on; the encoder is that of one VAE."""
+        mine = {"layout": self._layout, "shots": len(self._latents), "batch": self._batch}
+        return mine | {"seed": self._seed, "vae": self._vae_mark}
 
     def batch(self, step: int) -> Batch:
         """``latents`` (B, C, T, F) and ``mels`` (B, 1, T * 4, F * 4), by seed and step alone."""
@@ -160,32 +160,23 @@ class Resampler:
         draw = np.random.default_rng((sample.shot.seed, 7))
         first = int(draw.uniform(*FIRST) * self._quality.steps)
         noise = torch.from_numpy(draw.standard_normal(true.shape, np.float32))
-        with torch.inference_mode():
-            found = self._sampled(true, noise, self._data.sounds[number].float(), first)
+        row = self._data.sounds[number].unsqueeze(0)
+        begin = solvers.Begin(latents=true[None].to(self._audioldm.device), step=first)
+        found = sampled(self._audioldm, row, self._data.empty, noise[None], self._quality, begin=begin)[
+            0
+        ].cpu()
         return torch.stack([found, true]).unsqueeze(0).half().numpy()
 
-    def _sampled(self, true: Tensor, noise: Tensor, row: Tensor, first: int) -> Tensor:
-        chosen, device = self._quality, self._audioldm.device
-        scheduler = make_scheduler(self._audioldm.scheduler_config, chosen.solver)
-        conditions = row.view(1, 1, -1).to(device)
-        columns = true.shape[1]
-        denoiser = Denoiser(
-            network=self._audioldm.predict,
-            windows=windows.plan(columns, windows.LONGEST, windows.OVERLAP),
-            conditions=conditions,
-            negatives=self._data.empty.to(conditions).expand_as(conditions),
-            guidance=Guidance(scale=chosen.guidance, interval=chosen.interval, rescale=chosen.rescale),
-            limit=RowLimit(self._audioldm.rows_at_once(columns), is_out_of_memory),
-            on_pass=lambda fraction: None,
-        )
-        begin = solvers.Begin(latents=true[None].to(device), step=first)
-        return solvers.sample(
-            denoiser, scheduler, noise[None].to(device), chosen.steps, lambda done, of: None, begin=begin
-        )[0].cpu()
 
-
-def resampled(work: Path, audioldm: AudioLDM, data: Features, most: int) -> Kept:
+def resampled(
+    work: Path,
+    audioldm: AudioLDM,
+    data: Features,
+    most: int,
+    prepared: Callable[[int, int], None] = lambda done, of: None,
+) -> Kept:
     """The latents of the world's first ``most`` shots, families in turn, made at the first call.
+    ``prepared``: how many are made, and of how many.
 
     Raises BadInput, SaveError.
     """
@@ -196,7 +187,14 @@ def resampled(work: Path, audioldm: AudioLDM, data: Features, most: int) -> Kept
         return make(sample) if sample.shot.key in wanted else np.zeros((0, 1), np.float16)
 
     marks = (parts.fingerprint(work, part) for part in ("unet", "vae", "clap"))
-    return keep(work / "world", SPLIT, work / NAME / "kept", rows, "-".join((_VERSION, str(most), *marks)))
+    return keep(
+        work / "world",
+        SPLIT,
+        work / NAME / "kept",
+        rows,
+        "-".join((_VERSION, str(most), *marks)),
+        tick=lambda done: prepared(min(done, len(wanted)), len(wanted)),
+    )
 
 
 def task(work: Path, settings: Settings) -> DecoderTask:
@@ -210,7 +208,8 @@ def task(work: Path, settings: Settings) -> DecoderTask:
     most = TINY_MOST if settings.tiny else MOST
     with tempfile.TemporaryDirectory(dir=work, prefix=f".{NAME}-", ignore_cleanup_errors=True) as folder:
         bundle = parts.assemble(work, ("unet", "scheduler", "vae"), Path(folder))
-        kept = resampled(work, load_audioldm(bundle, device, torch.float32), data, most)
+        audioldm = load_audioldm(bundle, device, torch.float32)
+        kept = resampled(work, audioldm, data, most, getattr(settings, "prepared", lambda done, of: None))
         vae, layout = features.load_vae(bundle, torch.device("cpu")), bundle.config("vae")
     number = {key: number for number, key in enumerate(data.keys)}
     return DecoderTask(

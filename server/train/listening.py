@@ -51,6 +51,35 @@ def write_average(work: Path, folder: Path) -> int:
     return int(state.facts["step"])
 
 
+@torch.inference_mode()
+def sampled(
+    audioldm: AudioLDM,
+    rows: Tensor,
+    empty: Tensor,
+    start: Tensor,
+    quality: Quality,
+    on_step: solvers.OnStep = lambda done, of: None,
+    begin: solvers.Begin | None = None,
+) -> Tensor:
+    """rows (N, 512) unit, empty (512,), noise ``start`` (N, C, columns, F) -> latents of its shape, on the
+    device. ``begin``: latents to begin with, on the device. Raises BadInput for more than one window.
+    """
+    conditions, columns = rows.float().unsqueeze(1).to(audioldm.device), start.shape[2]
+    denoiser = Denoiser(
+        network=audioldm.predict,
+        windows=windows.plan(columns, windows.LONGEST, windows.OVERLAP),
+        conditions=conditions,
+        negatives=empty.to(conditions).expand_as(conditions),
+        guidance=Guidance(scale=quality.guidance, interval=quality.interval, rescale=quality.rescale),
+        limit=RowLimit(audioldm.rows_at_once(columns), is_out_of_memory),
+        on_pass=lambda fraction: None,
+    )
+    if len(denoiser.windows) > 1:
+        raise BadInput(f"At most {windows.LONGEST} columns can be listened to at once.")
+    scheduler = make_scheduler(audioldm.scheduler_config, quality.solver)
+    return solvers.sample(denoiser, scheduler, start.to(audioldm.device), quality.steps, on_step, begin=begin)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Listening:
     """UNet, VAE and vocoder, ready to sound. ``step``: of the UNet's training; -1: its finished part."""
@@ -100,21 +129,7 @@ class Listening:
         """
         shape = (self.audioldm.channels, columns, BINS)
         start = torch.stack([noise(seed, ("listening", number), shape) for number in range(len(rows))])
-        conditions = rows.float().unsqueeze(1).to(self.audioldm.device)
-        denoiser = Denoiser(
-            network=self.audioldm.predict,
-            windows=windows.plan(columns, windows.LONGEST, windows.OVERLAP),
-            conditions=conditions,
-            negatives=empty.to(conditions).expand_as(conditions),
-            guidance=Guidance(scale=quality.guidance, interval=quality.interval, rescale=quality.rescale),
-            limit=RowLimit(self.audioldm.rows_at_once(columns), is_out_of_memory),
-            on_pass=lambda fraction: None,
-        )
-        if len(denoiser.windows) > 1:
-            raise BadInput(f"At most {windows.LONGEST} columns can be listened to at once.")
-        scheduler = make_scheduler(self.audioldm.scheduler_config, quality.solver)
-        start = start.to(self.audioldm.device)
-        return solvers.sample(denoiser, scheduler, start, quality.steps, on_step)
+        return sampled(self.audioldm, rows, empty, start, quality, on_step)
 
     @torch.inference_mode()
     def sounds(self, latents: Tensor) -> np.ndarray:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from footfall.addon.wire.errors import ModelRefused
 from footfall.server.train import autoencoder, decoder, loop, mel, vae
 from footfall.server.train.general import general
 from footfall.server.train.packing import rounded
@@ -27,7 +30,7 @@ def sounds() -> Sounds:
     return Sounds([torch.from_numpy((np.stack(rows) * 32_767).astype(np.int16))])
 
 
-def make(sounds: Sounds, seed: int = 0) -> decoder.DecoderTask:
+def make(sounds: Sounds, seed: int = 0, vae_mark: str = "abc") -> decoder.DecoderTask:
     """A fresh VAE whose latents of these sounds were moved a little, as sampling does."""
     torch.manual_seed(1)
     network = autoencoder.build(LAYOUT)
@@ -37,7 +40,7 @@ def make(sounds: Sounds, seed: int = 0) -> decoder.DecoderTask:
         true = network.encode(mels).latent_dist.mean
     latents = torch.stack([0.8 * true + 0.1, true], 1).half().numpy()
     return decoder.DecoderTask(
-        network, LAYOUT, latents, sounds, list(range(SHOTS)), vae_mark="abc", batch=2, seed=seed, warmup=2
+        network, LAYOUT, latents, sounds, list(range(SHOTS)), vae_mark=vae_mark, batch=2, seed=seed, warmup=2
     )
 
 
@@ -66,6 +69,12 @@ def test_a_batch_depends_on_seed_and_step_alone(sounds: Sounds) -> None:
         assert not torch.equal(one.batch(7)[name], other.batch(7)[name])
 
 
+def test_one_of_another_vae_is_not_gone_on_with(sounds: Sounds, tmp_path: Path) -> None:
+    loop.train(make(sounds), tmp_path, steps=1, device="cpu", precision="float32")
+    with pytest.raises(ModelRefused, match='vae: "abc" before, "def" now'):
+        loop.train(make(sounds, vae_mark="def"), tmp_path, steps=2, device="cpu", precision="float32")
+
+
 def test_the_profile_knows_no_time_but_every_level() -> None:
     mels = torch.randn(2, 1, 32, 16, generator=torch.Generator().manual_seed(0))
     assert decoder.profile(mels, mels).item() == 0.0
@@ -80,3 +89,18 @@ def test_there_is_none_for_another_vae(tmp_path: Path) -> None:
         (tmp_path / name / "part").mkdir(parents=True)
         (tmp_path / name / "part" / "config.json").write_text(json.dumps(config))
     assert not decoder.fits(tmp_path)
+
+
+def test_sampling_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The world goes on behind the last shot that is sampled; what is told does not."""
+
+    def keep(*_: object, tick: Callable[[int], None]) -> None:
+        for done in (1, 2, 3, 9):
+            tick(done)
+
+    monkeypatch.setattr(decoder, "keep", keep)
+    monkeypatch.setattr(decoder.parts, "fingerprint", lambda work, part: part)
+    told: list[tuple[int, int]] = []
+    data = SimpleNamespace(keys=[f"train-{number:06d}" for number in range(5)])
+    decoder.resampled(tmp_path, None, data, 3, lambda done, of: told.append((done, of)))  # type: ignore[arg-type]
+    assert told == [(1, 3), (2, 3), (3, 3), (3, 3)]
