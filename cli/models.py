@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -203,7 +202,6 @@ def _ask(row: Row) -> bool:
 
 
 def _random(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # none of the libraries needs the network here
     from ..server.models import prior_layout
     from ..server.models.random_bundle import write_random_bundle
     from ..server.models.random_mapper import KINDS, write_random_mapper
@@ -224,7 +222,6 @@ def _random(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
 
 
 def _add(options: argparse.Namespace, models_dir: Path) -> dict[str, Any]:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # none of the libraries needs the network here
     from ..server.train.into import add_prior
 
     source = find_bundle(options.name, models_dir, paths=True)

@@ -35,6 +35,8 @@ LEFTOVER_WAIT_S = 3.0
 # Threads and processes that libraries keep until the interpreter ends.
 _KEPT_THREADS = ("TMonitor",)  # tqdm
 _KEPT_PROCESSES = ("resource_tracker",)  # multiprocessing
+# Variables that pytest and libraries set for themselves.
+_OWN_VARIABLES = {"PYTEST_CURRENT_TEST"}
 
 
 class FakeClock:
@@ -133,6 +135,16 @@ def _children() -> dict[int, str]:
             continue
         found |= {int(pid): _command(int(pid)) for pid in pids}
     return {pid: c for pid, c in found.items() if not any(kept in c for kept in _KEPT_PROCESSES)}
+
+
+@pytest.fixture(autouse=True)
+def no_changed_environment() -> Iterator[None]:
+    """A test leaves the environment as it was: what the next ones start would inherit it."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name, _ in before.items() ^ os.environ.items()} - _OWN_VARIABLES
+    if changed:
+        pytest.fail(f"the environment was changed: {', '.join(sorted(changed))}")
 
 
 @pytest.fixture(autouse=True)

@@ -56,13 +56,17 @@ class Shop:
     def sells(self, name: str, code: str) -> None:
         make_wheel(self.wheels, name, code)
 
-    def begin(self, base: Path | None = Path(sys.executable), **options: object) -> WorkerSetup:
+    def begin(
+        self, base: Path | None = Path(sys.executable), space_bytes: int = 0, **options: object
+    ) -> WorkerSetup:
+        """The tiny package fits on any disk, so how full this machine's is has no say."""
         return WorkerSetup(
             self.worker,
             self.root,
             online=False,
             base=base,
             pip_arguments=("--no-index", "--find-links", str(self.wheels)),
+            space_bytes=space_bytes,
             **options,  # type: ignore[arg-type]
         )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from footfall.addon.setup.environment import locked, look, read_state, requirements, worker_python
-from footfall.addon.setup.making import SetupProgress, WorkerSetup
+from footfall.addon.setup.making import SPACE_BYTES, SetupProgress, WorkerSetup
 from footfall.addon.wire.errors import BadInput, SaveError, WorkerNotInstalled
 from footfall.tests.fakes.worker_shop import DEADLINE_S, Shop, run, until
 
@@ -117,7 +117,7 @@ from pathlib import Path
 from footfall.addon.setup.making import WorkerSetup
 worker, root, wheels, phase = sys.argv[1:]
 setup = WorkerSetup(Path(worker), Path(root), online=False, base=Path(sys.executable),
-                    pip_arguments=("--no-index", "--find-links", wheels))
+                    pip_arguments=("--no-index", "--find-links", wheels), space_bytes=0)
 while setup.poll().phase != phase:
     threading.Event().wait(0.002)
 print("there", setup._child.pid, flush=True)
@@ -188,9 +188,13 @@ def test_a_read_only_folder(shop: Shop, tmp_path: Path) -> None:
         shop.begin()
 
 
-def test_too_little_space_is_said_before_anything_is_loaded(shop: Shop) -> None:
-    with pytest.raises(SaveError, match="free space"):
-        shop.begin(space_bytes=2**62)
+def test_too_little_space_is_said_before_anything_is_loaded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 2**40 - 2**30, 2**30))
+        with pytest.raises(SaveError, match=r"at least 2 GB of free space .* there are 1\.0;"):
+            shop.begin(space_bytes=SPACE_BYTES)
     assert not locked(shop.worker)
     shop.begin().close()
 
