@@ -36,7 +36,7 @@ LEFTOVER_WAIT_S = 3.0
 _KEPT_THREADS = ("TMonitor",)  # tqdm
 _KEPT_PROCESSES = ("resource_tracker",)  # multiprocessing
 # Variables that pytest and libraries set for themselves.
-_OWN_VARIABLES = {"PYTEST_CURRENT_TEST"}
+_OWN_VARIABLES = {"PYTEST_CURRENT_TEST", "TOKENIZERS_PARALLELISM", "TORCHINDUCTOR_CACHE_DIR"}
 
 
 class FakeClock:
