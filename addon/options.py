@@ -108,6 +108,13 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         help="words to keep out, as: music, speech",
     )
     group.add_argument(
+        "--background",
+        type=prompt_text,
+        default="",
+        metavar="TEXT",
+        help="words for the bed alone, as: rain on a window; --prompt then leaves the bed be",
+    )
+    group.add_argument(
         "--nudge",
         type=bounded(float, 0, 1),
         default=0.5,
@@ -284,6 +291,7 @@ def request_settings(options: argparse.Namespace, queries: Sequence[str] = ()) -
     settings = {
         "prompt": options.prompt,
         "negative_prompt": options.negative,
+        "background": options.background,
         "nudge": options.nudge,
         "takes": options.takes,
         "rank": options.rank,

@@ -33,7 +33,7 @@ MOST_FILES = 500
 SHIPPED = Path(__file__).parent / "presets"
 # Fields of FoleyRequest, in the order in which a file lists them.
 SETTINGS = (
-    *("prompt", "negative_prompt", "nudge", "condition", "quality", "mapper", "layers"),
+    *("prompt", "negative_prompt", "background", "nudge", "condition", "quality", "mapper", "layers"),
     *("spots_as", "least_strength", "duck_db", "in_sync", "hard_cuts", "loop", "pulls"),
 )
 _SPECS = {f.name: f.metadata["spec"] for f in dataclasses.fields(FoleyRequest) if f.name in SETTINGS}

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     _say(options, f"Generating its sound with the model {model}")
     job = _in_blender(
         options, out / "demo.blend", "generate", "--model", model,
-        "--layers", "bed,spots", "--events", "scene",
+        "--layers", "bed,spots", "--events", "scene", "--background", shot["background"],
         "--quality", options.quality, "--seed", str(options.seed),
         "--save-as", str(out / "demo.blend"), "-o", str(out / "demo.wav"),
     )  # fmt: skip

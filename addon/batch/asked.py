@@ -33,6 +33,7 @@ _KEYS = (
     *(
         "prompt",
         "negative",
+        "background",
         "nudge",
         "takes",
         "rank",
@@ -45,7 +46,7 @@ _KEYS = (
     ),
     *("threshold", "spots_as", "duck", "pull", "vary", "vary_seed", *_SWITCHES, "source", "per_second"),
 )
-_WORDS_ADD_UP = ("prompt", "negative")
+_WORDS_ADD_UP = ("prompt", "negative", "background")
 _FILE_ONLY = ("path", "out", "scene", "shots", "playblast")
 _SHOT_ONLY = ("name", "skip")
 

@@ -79,6 +79,12 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
         description="Words for what should not be heard, as: music, speech",
         maxlen=limits.PROMPT,
     )
+    background: StringProperty(
+        name="Background",
+        description="Words for the bed alone, as: rain on a window, busy street. Each hit keeps its own "
+        "sound, and Sounds Like pushes the hits alone",
+        maxlen=limits.PROMPT,
+    )
     nudge: FloatProperty(
         name="Nudge",
         description="How far the words pull the sound: 0 is the picture alone, 1 is the words alone",

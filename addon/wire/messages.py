@@ -21,7 +21,7 @@ from . import limits
 from .errors import LimitExceeded, Malformed
 from .fields import Array, Choice, Flag, Integer, Many, Maybe, Nested, Rational, Real, Text, check, field
 
-PROTOCOL_MAJOR = 3  # another major version is refused
+PROTOCOL_MAJOR = 4  # another major version is refused
 PROTOCOL_MINOR = 0
 
 QUALITIES = ("draft", "good", "best")
@@ -94,8 +94,9 @@ class FoleyRequest(Message):
     Hits: motion (T', h, w) uint8 grey, small pictures at ``motion_rate`` a second from the start of the shot.
     The worker finds hits and cuts in them, leaves out those weaker than ``least_strength``, and adds the
     rest to ``events`` and ``cuts``. With ``motion`` and no layer it does nothing else.
-    Spots: a clip for each hit or one for each kind (``spots_as``). Bed: ``cuts`` (seconds) switch it at
-    once where ``hard_cuts``, ``duck_db`` lowers it under spots, ``in_sync`` shapes it by the hits, ``loop``
+    Spots: a clip for each hit or one for each kind (``spots_as``). Bed: ``background`` says what it is to be
+    like, and ``prompt`` then pushes the spots alone, unless ``in_sync``; ``cuts`` (seconds) switch it at once
+    where ``hard_cuts``, ``duck_db`` lowers it under spots, ``in_sync`` shapes it by the hits, ``loop``
     joins its end to its start. rank: "" takes as they come; round-trip: first the one whose picture looks
     most like the shot. Takes are numbered from ``first_take``, and their number decides their noise;
     ``vary`` turns it towards that of ``vary_seed``.
@@ -108,6 +109,7 @@ class FoleyRequest(Message):
     duration_s: Fraction = field(Rational(Fraction(1, 100), Fraction(limits.DURATION_S)))
     prompt: str = field(Text(limits.PROMPT), default="")
     negative_prompt: str = field(Text(limits.PROMPT), default="")
+    background: str = field(Text(limits.PROMPT), default="")
     nudge: float = field(_UNIT, default=0.5)
     condition: str = field(Choice(CONDITIONS), default="picture")
     takes: int = field(Integer(1, limits.TAKES), default=1)

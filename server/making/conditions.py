@@ -67,9 +67,12 @@ class Conditions:
         """(W, D): one row for each window, given in seconds."""
         times, spans = self._request.times_s, list(spans_s)
         rows = self._row([self._seen_in(_frames_within(times, *span)) for span in spans])
-        if self._request.in_sync:
+        words, in_sync = self._request.background, self._request.in_sync
+        if words.strip():
+            rows = move(rows, self._text(words), WORDS_STRENGTH)
+        if in_sync:
             rows = torch.cat([self._hit(row, span) for row, span in zip(rows, spans, strict=True)])
-        return self._nudged(rows)
+        return self._nudged(rows, by_prompt=in_sync or not words.strip())
 
     def _hit(self, row: Tensor, span_s: tuple[float, float]) -> Tensor:
         """(1, D): one row of the bed, moved towards the words of what is hit then."""
@@ -174,8 +177,9 @@ class Conditions:
         self._control.check()
         self._control.progress("mapping", 0.99 * fraction)
 
-    def _nudged(self, rows: Tensor) -> Tensor:
-        return pulled(move(rows, self._prompt, self._request.nudge), self._pulls)
+    def _nudged(self, rows: Tensor, *, by_prompt: bool = True) -> Tensor:
+        prompt = self._prompt if by_prompt else None
+        return pulled(move(rows, prompt, self._request.nudge), self._pulls)
 
     def _kept_out(self) -> Tensor:
         """(D,) what guidance leads away from; without words what the generator knows as nothing."""

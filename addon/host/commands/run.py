@@ -355,6 +355,7 @@ def _demo_shot(parsed: argparse.Namespace, _console: _Console, _interrupt: _Inte
         "files": [bpy.data.filepath],
         "scene": scene.name,
         "rate": str(demo_shot.FPS),
+        "background": demo_shot.BACKGROUND,
         "hits": hits,
         "faint_s": [(frame - demo_shot.START) / demo_shot.FPS for frame in demo_shot.FAINT_FRAMES],
     }

@@ -24,6 +24,7 @@ FPS = 24
 START, END = 101, 276  # not 1, as in most productions
 GRAVITY = 9.81
 TOP = 0.75  # of the workbench, above the floor
+BACKGROUND = "rain on a window"  # what an animator adds: the starter hears a train in this picture
 
 _Settings = Mapping[str, Mapping[str, object]]
 
@@ -87,8 +88,10 @@ def build(*, marked: bool = True) -> bpy.types.Scene:
     shading.show_shadows = shading.show_cavity = True
     for hit in HITS if marked else ():
         scene.timeline_markers.new(hit.marker, frame=hit.frame)
-    if marked and hasattr(scene, "footfall"):  # the add-on is enabled: these hits and no others are heard
-        scene.footfall.events = "markers"
+    if hasattr(scene, "footfall"):  # the add-on is enabled
+        scene.footfall.background = BACKGROUND
+        if marked:  # these hits and no others are heard
+            scene.footfall.events = "markers"
     scene.frame_set(START)
     return scene
 

@@ -106,6 +106,7 @@ class FOOTFALL_OT_take_nudge(Ask):
     how = "nudge"
 
     prompt: StringProperty(name="Sounds Like", maxlen=limits.PROMPT)
+    background: StringProperty(name="Background", maxlen=limits.PROMPT)
     negative_prompt: StringProperty(name="Keep Out", maxlen=limits.PROMPT)
     nudge: FloatProperty(
         name="Nudge",
@@ -124,7 +125,7 @@ class FOOTFALL_OT_take_nudge(Ask):
             made_with = take_jobs.asking(active(context)).story.settings
         except FootfallError as error:
             return refuse(self, error)
-        for name in ("prompt", "negative_prompt", "nudge"):
+        for name in ("prompt", "background", "negative_prompt", "nudge"):
             if name in made_with:
                 setattr(self, name, made_with[name])
         return set(context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Make a Take"))
@@ -134,6 +135,7 @@ class FOOTFALL_OT_take_nudge(Ask):
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(self, "prompt", placeholder="The picture decides")
+        layout.prop(self, "background", placeholder="The picture decides")
         layout.prop(self, "negative_prompt", placeholder="music, speech")
         layout.prop(self, "nudge", slider=True)
 
@@ -144,6 +146,7 @@ class FOOTFALL_OT_take_nudge(Ask):
         return take_jobs.nudged(
             {
                 "prompt": scrub(self.prompt, limits.PROMPT),
+                "background": scrub(self.background, limits.PROMPT),
                 "negative_prompt": scrub(self.negative_prompt, limits.PROMPT),
                 "nudge": float(self.nudge),
             }

@@ -15,7 +15,7 @@ from typing import Any
 import bpy
 import footfall
 import pytest
-from footfall.addon.host import live, texts
+from footfall.addon.host import live, orders, texts
 from footfall.addon.host.panel import body as panel_body
 from footfall.addon.host.panel import job_rows
 from footfall.addon.host.session import Session
@@ -170,6 +170,17 @@ def test_the_main_panel_shows_every_setting(tmp_path: Path, monkeypatch: pytest.
     assert "Set Up Worker" not in text
     bpy.context.scene.footfall.source = "words"
     assert "<words_through>" in drawn(panel_body.draw_main, context())
+
+
+@pytest.mark.usefixtures("enabled")
+@pytest.mark.parametrize("layers", [("bed", "spots"), ("bed",), ("spots",)])
+def test_words_for_the_background_count_where_they_are_shown(layers: tuple[str, ...]) -> None:
+    chosen = bpy.context.scene.footfall
+    chosen.background = "rain"
+    chosen.bed, chosen.spots = "bed" in layers, "spots" in layers
+    shown = "<background>" in drawn(panel_body.draw_main, context())
+    assert shown == (layers == ("bed", "spots"))
+    assert orders.panel_settings(chosen)["background"] == ("rain" if shown else "")
 
 
 @pytest.mark.usefixtures("enabled")

@@ -113,10 +113,12 @@ def test_more_like_this_turns_the_same_noise_a_little() -> None:
 
 def test_nudge_keeps_the_seed() -> None:
     session = generate()
-    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", prompt="wet tin", negative_prompt="music", nudge=0.8)
+    words = {"prompt": "wet tin", "background": "rain", "negative_prompt": "music"}
+    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", **words, nudge=0.8)
     finish(session)
     made = told()
-    assert (made["prompt"], made["negative_prompt"], made["seed"]) == ("wet tin", "music", 7)
+    assert {name: made[name] for name in words} == words
+    assert made["seed"] == 7
     assert made["nudge"] == pytest.approx(0.8)
 
 

@@ -17,7 +17,7 @@ import torch
 from footfall.addon.wire.errors import BadInput, ModelError, ModelMissing
 from footfall.addon.wire.messages import Event, FoleyRequest, Pull
 from footfall.server.control import Rendering
-from footfall.server.making.conditions import Conditions
+from footfall.server.making.conditions import WORDS_STRENGTH, Conditions
 from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.worker.outcome import check_rendering
 from torch.nn.functional import normalize
@@ -133,6 +133,20 @@ def test_nudges_work_as_elsewhere(make_pipeline: Callable[[], FoleyPipeline], mo
     ways = [float((half @ end.T).squeeze()) for end in (plain, pushed)]
     assert ways[0] == pytest.approx(ways[1], abs=1e-4)
     torch.testing.assert_close(half.norm(dim=1), torch.ones(1))
+
+
+def test_words_for_the_background_move_the_bed_and_the_prompt_leaves_it_be(models: Models) -> None:
+    behind = rows(models, background="rain")
+    assert torch.equal(behind, rows(models, prompt="rain", nudge=WORDS_STRENGTH))
+    assert torch.equal(rows(models, background="rain", prompt="wind", nudge=1.0), behind)
+    assert torch.equal(rows(models, background="  ", prompt="wind"), rows(models, prompt="wind"))
+    pulled = rows(models, background="rain", pulls=(Pull(words="wind", weight=0.5),))
+    assert not torch.equal(pulled, behind)
+
+
+def test_the_prompt_pushes_a_bed_in_sync_whatever_its_background(models: Models) -> None:
+    in_sync = {"background": "rain", "in_sync": True, "events": (HIT,)}
+    assert not torch.equal(rows(models, **in_sync, prompt="wind"), rows(models, **in_sync))
 
 
 def test_the_best_of_several_is_chosen_by_ear(

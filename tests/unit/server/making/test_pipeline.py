@@ -82,6 +82,16 @@ def test_a_nudge_of_nothing_changes_nothing(make_pipeline: Make) -> None:
     assert same(words, run(pipeline, shot(prompt="rain", condition="clap_text")))
 
 
+def test_words_for_the_background_leave_the_spots_as_they_are(make_pipeline: Make) -> None:
+    pipeline = make_pipeline()
+    plain, behind = (
+        run(pipeline, shot(layers=("bed", "spots"), events=HITS, background=words)) for words in ("", "rain")
+    )
+    for before, after in zip(plain.clips, behind.clips, strict=True):  # but for how loud all is together
+        shapes = [clip.waveform / np.abs(clip.waveform).max() for clip in (before, after)]
+        assert np.allclose(*shapes, atol=1e-3) == (before.layer == "spots")
+
+
 # State: nothing of a job is left for the next
 
 
