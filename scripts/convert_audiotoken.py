@@ -31,7 +31,7 @@ from footfall.server.models import manifest
 from footfall.server.models.audiotoken import KIND, PART, Embedder
 from footfall.server.models.beats import EAR, Beats, BeatsConfig
 from footfall.server.models.bundle import Bundle, open_bundle
-from safetensors.torch import save_file
+from footfall.server.models.weights import save_weights
 from torch import Tensor
 
 PICKLE_BYTES = 16 * 1024 * 1024
@@ -314,7 +314,7 @@ def _write(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor])
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     whole = {name: value.detach().clone().contiguous() for name, value in state.items()}
-    save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
+    save_weights(whole, folder / "model.safetensors", {"format": "pt"})
 
 
 def _refused(path: Path, what: str, detail: str = "") -> ModelRefused:

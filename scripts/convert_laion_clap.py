@@ -28,7 +28,7 @@ import torch
 from footfall.addon.wire.errors import FootfallError, ModelRefused
 from footfall.server.models import manifest
 from footfall.server.models.bundle import open_bundle
-from safetensors.torch import save_file
+from footfall.server.models.weights import save_weights
 from torch import Tensor
 
 # Fixed spectrogram layers, heads of other tasks, and tables that the class computes itself.
@@ -148,7 +148,7 @@ def write(state: Mapping[str, Tensor], folder: Path) -> None:
     """config.json and model.safetensors of LAION's tensors, in a new or existing folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config_for(state), indent=2) + "\n", encoding="utf-8")
-    save_file(convert(state), folder / "model.safetensors", metadata={"format": "pt"})
+    save_weights(convert(state), folder / "model.safetensors", {"format": "pt"})
 
 
 def put_into_bundle(folder: Path, root: Path) -> None:

@@ -23,6 +23,8 @@ BY_NAME = {
     *("__import__", "importlib.__import__", "importlib.import_module"),
     *("runpy.run_module", "runpy.run_path"),
 }
+# The library's own files are private to who made them: save_weights, which calls it, is for all others.
+SAVES, MAY_SAVE = "safetensors.torch.save_file", {"server/models/weights.py"}
 # Names put together at run time: the launcher's own package, and the doctor's list of packages.
 MAY_IMPORT_BY_NAME = {"server/launch.py", "addon/host/commands/bootstrap.py", "cli/doctor.py"}
 
@@ -76,7 +78,8 @@ def banned_calls(file: Source) -> Iterator[str]:
         if isinstance(node, ast.Name | ast.Attribute):
             name = dotted(node, names)
             by_name = name in BY_NAME and file.path not in MAY_IMPORT_BY_NAME
-            if name in BANNED_CALLS or by_name or getattr(node, "attr", "") in BANNED_ATTRIBUTES:
+            private = name == SAVES and file.path not in MAY_SAVE
+            if name in BANNED_CALLS or by_name or private or getattr(node, "attr", "") in BANNED_ATTRIBUTES:
                 found = name or node.attr  # type: ignore[union-attr]
         elif isinstance(node, ast.keyword):
             value = node.value.value if isinstance(node.value, ast.Constant) else "something"
@@ -202,6 +205,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (banned_calls, "server/worker/engine.py", "from numpy import load as read\nread('x')"),
     (banned_calls, "server/models/clip.py", "import torch\ntorch.load('x', weights_only=True)"),
     (banned_calls, "server/models/clip.py", "from torch import hub\nhub.load('x')"),
+    (banned_calls, "server/models/clip.py", "from safetensors.torch import save_file\nsave_file(t, 'x')"),
     (banned_calls, "server/models/clip.py", "import yaml\nyaml.load(f)"),
     (banned_calls, "server/models/clip.py", "f(trust_remote_code=False)"),
     (banned_calls, "server/models/clip.py", "options = {'trust_remote_code': True}"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...addon.wire.errors import BadInput, ModelError
 from . import manifest
 from .bundle import Bundle, open_bundle
+from .weights import save_weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,8 +76,6 @@ def _network(bundle: Bundle, kind: str, seed: int, tiny: bool) -> tuple[nn.Modul
 
 
 def _write(folder: Path, network: nn.Module, config: dict[str, Any]) -> None:
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    save_file(network.state_dict(), folder / "model.safetensors", metadata={"format": "pt"})
+    save_weights(network.state_dict(), folder / "model.safetensors", {"format": "pt"})

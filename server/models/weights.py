@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Weights: safetensors only, checked before a number is believed, mapped into memory and not copied.
 
+They are written whole or not at all, for whoever may read what else is written there.
+
 The header is parsed here, strictly, before the library sees the file: so a pickle in disguise is refused
 unopened, and a truncated or overlapping file is refused with a sentence. ``load_weights`` builds a module
 without memory for its parameters and hands it the mapped tensors, so that a model on the CPU costs what its
@@ -10,9 +12,12 @@ file weighs.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +134,33 @@ def open_weights(path: Path) -> dict[str, Tensor]:
             return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, RuntimeError) as error:
         raise _refused(path, "cannot be opened; pull the model again", str(error)) from error
+
+
+def save_weights(tensors: Mapping[str, Tensor], path: Path, facts: Mapping[str, str] | None = None) -> None:
+    """``tensors`` as a safetensors file that takes the place of ``path`` in one step.
+
+    facts: the file's metadata. The library's own files are private to their owner, whatever the umask, and a
+    kill leaves them under names that nobody knows: so it writes into a folder that the next call removes.
+    Raises OSError.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    folder = path.with_name(f".{path.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        whole = folder / path.name
+        save_file(dict(tensors), whole, None if facts is None else dict(facts))
+        whole.chmod(folder.stat().st_mode & 0o666)  # as the umask has it
+        with whole.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(whole, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_weights(

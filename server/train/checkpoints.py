@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...addon.wire.errors import FootfallError, ModelRefused, SaveError
+from ..models.weights import save_weights
 
 FORMAT = 1
 NAME = "state.safetensors"
@@ -52,18 +52,12 @@ def exists(folder: Path) -> bool:
 def save(folder: Path, state: State) -> None:
     """Puts ``state`` in the place of the one before; if it raises SaveError, the one before is whole."""
     target = folder / NAME
-    part = folder / f"{NAME}.part"
     tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part, {_KEY: json.dumps(state.facts | {"format": FORMAT})})
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, target)
+        save_weights(tensors, target, {_KEY: json.dumps(state.facts | {"format": FORMAT})})
         sync_folder(folder)
-    except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    except OSError as error:
         kept = "The state saved before is whole." if target.is_file() else "Nothing had been saved yet."
         raise full_disk(target, error, kept) from error
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,13 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...addon.wire.errors import BadInput, ModelMissing
 from ..models.clap import ClapEncoder
 from ..models.clip import ClipEncoder
-from ..models.weights import load_weights, modern_attention, open_weights
+from ..models.weights import load_weights, modern_attention, open_weights, save_weights
 from . import mel, parts, precision
 from .shards import Sample, fingerprint, read_shards
 from .starter_layout import VIEWS
@@ -348,8 +346,4 @@ def _mark(path: Path) -> str:
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
     """There whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, facts)
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    save_weights({name: tensor.contiguous() for name, tensor in tensors.items()}, path, facts)

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...addon.wire.errors import ModelMissing
-from ..models import bundle as bundles
-from ..models import manifest
+from ..models import bundle_parts, manifest
 from ..models.bundle import Bundle, SpaceId
+from ..models.weights import save_weights
 from .starter_layout import VIEWS
 
-CONFIGS = bundles.CONFIGS | bundles.PICTURE_CONFIGS | {bundles.EMBEDDER: "config.json"}
+CONFIGS = bundle_parts.CONFIGS | bundle_parts.PICTURE_CONFIGS | {bundle_parts.EMBEDDER: "config.json"}
 TRAINING = {  # part -> training, where the names differ
     "unet": "audioldm",
     "scheduler": "audioldm",
@@ -97,7 +96,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     plain = {name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}
-    save_file(plain, folder / weights, {"format": "pt"})
+    save_weights(plain, folder / weights, {"format": "pt"})
 
 
 def opened(root: Path) -> Bundle:

@@ -12,11 +12,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from ..models.weights import open_weights
+from ..models.weights import open_weights, save_weights
 from . import picture_layout
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -49,7 +48,7 @@ def write_text(clip: Path, folder: Path) -> None:
     start, end = ids[START], ids[END]
     config = {"_name_or_path": NAME, **picture_layout.text_encoder(said, start, end)}
     _write_json(target / "config.json", config)
-    save_file(renamed(open_weights(clip / "open_clip_model.safetensors")), target / "model.safetensors")
+    save_weights(renamed(open_weights(clip / "open_clip_model.safetensors")), target / "model.safetensors")
 
 
 def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...addon.wire.errors import BadInput
+from ..models.weights import save_weights
 from . import mel
 from .general import general
 from .shards import Sample, fingerprint, read_shards
@@ -131,7 +131,7 @@ def _as_kept(wave: np.ndarray) -> np.ndarray:
 def _write(path: Path, rows: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part{os.getpid()}")  # two trainings may make it at once
-    save_file({"sounds": torch.from_numpy(rows)}, part)
+    save_weights({"sounds": torch.from_numpy(rows)}, part)
     part.replace(path)
 
 

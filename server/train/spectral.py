@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..models import phases
 from ..models.layouts import Config
 from ..models.mel import HOP, N_FFT, magnitude
 from ..models.spectral_vocoder import LOUDEST, network_of
+from ..models.weights import save_weights
 from .seats import Batch, Player
 from .sounds import Sounds
 from .vocoder import heard
@@ -126,7 +126,7 @@ class SpectralTask:
             for name, value in self.network.state_dict().items()
         }
         (folder / "config.json").write_text(json.dumps(self._layout, indent=2) + "\n", encoding="utf-8")
-        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        save_weights(weights, folder / "model.safetensors", {"format": "pt"})
 
 
 def distance(made: Tensor, waves: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.tokens import Tokens
+from ..models.weights import save_weights
 from . import contrastive, vocabulary
 from .contrastive import Heads, Words
 from .kept import Kept, MakeRows, Tick, keep
@@ -135,8 +136,6 @@ class TowerTask(ABC):
         }
 
     def write_part(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
         folder.mkdir(parents=True, exist_ok=True)
         device = next(self.module.parameters()).device
         batches = (self.batch(step)["things"].to(device) for step in range(SETTLING))
@@ -146,7 +145,7 @@ class TowerTask(ABC):
             for name, tensor in self.module.tower.state_dict().items()
             if tensor.is_floating_point()
         }
-        save_file(state, folder / self._files.weights_name, metadata={"format": "pt"})
+        save_weights(state, folder / self._files.weights_name, {"format": "pt"})
         said = json.dumps(self._files.config, indent=2) + "\n"
         (folder / self._files.config_name).write_text(said, encoding="utf-8")
         for path in sorted(self._files.tokenizer.iterdir()):

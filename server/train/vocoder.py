@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..models.layouts import Config
 from ..models.mel import magnitude
+from ..models.weights import save_weights
 from . import mel
 from .critic import Critic, critic_loss, fooled
 from .general import as_recorded
@@ -150,7 +150,7 @@ class VocoderTask:
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: v.detach().cpu().contiguous() for name, v in self.vocoder.state_dict().items()}
         (folder / "config.json").write_text(json.dumps(self._layout, indent=2) + "\n", encoding="utf-8")
-        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        save_weights(weights, folder / "model.safetensors", {"format": "pt"})
 
 
 def heard(sounds: Sounds, general: Sounds, draw: np.random.Generator, count: int, frames: int) -> Batch:

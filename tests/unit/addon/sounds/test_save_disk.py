@@ -83,15 +83,10 @@ class TestFullDisk:
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
 def test_the_system_really_refuses_to_write(tmp_path: Path) -> None:
     """The buffered file must not complain a second time when it is closed or collected."""
-    import resource
+    from footfall.tests.fakes.small_disk import small_disk
 
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, limits[1]))
-    try:
-        with pytest.raises(SaveError):
-            write_clip(target(tmp_path), NAME, tone(200_000), RATE)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with small_disk(70_000), pytest.raises(SaveError):
+        write_clip(target(tmp_path), NAME, tone(200_000), RATE)
     gc.collect()
     assert left_in(tmp_path) == []
 

@@ -28,6 +28,7 @@ from footfall.server.models.mapper import (
     spaces,
 )
 from footfall.server.models.random_mapper import KINDS, write_random_mapper
+from footfall.tests.fakes.small_disk import small_disk
 from torch.nn.functional import normalize
 
 CPU = torch.device("cpu")
@@ -307,12 +308,8 @@ def test_random_mapper_where_it_does_not_belong(copied: Path) -> None:
         write_random_mapper(copied, "regression", tiny=True)
 
 
-def test_random_mapper_on_a_full_disk(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("safetensors.torch.save_file", full)
-    with pytest.raises(ModelError, match="is the disk full"):
+def test_random_mapper_on_a_full_disk(copied: Path) -> None:
+    with small_disk(8192), pytest.raises(ModelError, match="is the disk full"):
         write_random_mapper(copied, "regression", seed=9, tiny=True)
     open_bundle(copied).verify()
     assert not list((copied / "mappers").glob(".*"))

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from footfall.addon.wire.errors import BadInput, Cancelled, SaveError
+from footfall.server.models.weights import save_weights
 from footfall.server.train import checkpoints
 from footfall.server.train.loop import Progress
+from footfall.tests.fakes.small_disk import small_disk
 from footfall.tests.fakes.toy_runs import NAME, TOY, assert_same_training, run
 from footfall.tests.fakes.toy_training import Toy
 
@@ -85,8 +85,9 @@ def test_killed_while_it_saves(tmp_path: Path, straight: Path, call: str) -> Non
         assert process.wait(250) == -signal.SIGKILL
     state = checkpoints.load(tmp_path / "state")
     assert state.facts["step"] == {"fsync:9": 4, "replace:5": 3}[call]
-    assert (tmp_path / "state" / f"{NAME}.part").exists()
+    assert len(list((tmp_path / "state").iterdir())) == 2  # the state, and what was being written
     run(Toy(), tmp_path, 14)
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [NAME]
     assert_same_training(straight, tmp_path)
 
 
@@ -104,23 +105,12 @@ def test_killed_at_any_moment(tmp_path: Path, straight: Path) -> None:
     assert_same_training(straight, tmp_path)
 
 
-@contextmanager
-def small_disk(most_bytes: int) -> Iterator[None]:
-    """No file may grow beyond ``most_bytes``: the system itself refuses to write more."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, straight: Path) -> None:
     run(Toy(), tmp_path, 6)
     with small_disk(8192), pytest.raises(SaveError, match=r"the disk is full.*saved before is whole"):
         run(Toy(), tmp_path, 14, save_every_s=0.0)
     assert checkpoints.load(tmp_path / "state").facts["step"] == 6
-    assert not (tmp_path / "state" / f"{NAME}.part").exists()
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [NAME]
     run(Toy(), tmp_path, 14)
     assert_same_training(straight, tmp_path)
 
@@ -134,7 +124,8 @@ def test_a_part_that_cannot_be_written_keeps_the_one_before(tmp_path: Path) -> N
     class Heavy(Toy):
         def write_part(self, folder: Path) -> None:
             super().write_part(folder)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            with small_disk(8192):
+                save_weights({"heavy": torch.zeros(50_000)}, folder / "model.safetensors")
 
     run(Toy(), tmp_path, 2)
     before = (tmp_path / "part" / "model.safetensors").read_bytes()
