@@ -87,7 +87,7 @@ def _measure(options: argparse.Namespace, only: tuple[str, ...], folder: Path) -
 
 
 def _folder_of(name: str) -> Path:
-    from ..server.models.bundle import find_bundle
+    from ..server.models.finding import find_bundle
 
     return find_bundle(name, models_folder(), paths=True).root
 

@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _model(wanted: str, out: Path) -> tuple[str, str]:
     """(bundle, note for the report): the one asked for, else the starter, else random weights in DIR."""
-    from ..server.models.bundle import find_bundle
+    from ..server.models.finding import find_bundle
     from ..server.models.random_bundle import write_random_bundle
 
     if wanted:

@@ -105,7 +105,7 @@ def _device() -> Iterator[Finding]:
 
 def _bundles() -> Iterator[Finding]:
     try:
-        from ..server.models.bundle import installed
+        from ..server.models.finding import installed
     except BROKEN as error:
         yield Finding("models", f"unknown: {error}", "Mend the packages above first.")
         return

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from ..server.train.film_folder import find_films
 
     find_films(options.folder)  # before the seconds that the libraries alone take, let alone the models
-    from ..server.models.bundle import find_bundle
+    from ..server.models.finding import find_bundle
     from ..server.train.embed import Plan, as_json, embed, open_encoders
     from ..server.train.films import Wanted
 

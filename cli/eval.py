@@ -213,7 +213,7 @@ def _asked(options: argparse.Namespace, work: Path) -> tuple[System, ...]:
     """
     from ..server.evaluation.queries import systems_of
     from ..server.evaluation.systems import System
-    from ..server.models.bundle import find_bundle
+    from ..server.models.finding import find_bundle
     from ..server.train.clipsonic import folder
 
     found: list[System] = []

@@ -22,7 +22,7 @@ from ..addon.sounds.take_files import report, write_takes
 from ..addon.whole_file import check_place
 from ..addon.wire.errors import BadInput, WrongUsage
 from ..addon.wire.messages import FoleyRequest, Result
-from ..server.models.bundle import find_bundle
+from ..server.models.finding import find_bundle
 from .blender import check_exit, find_blender, run_in_blender, turn
 from .jobs import run_job, worker_launch
 from .media import PICTURES, Shot, Span, pictures_in, read_shot

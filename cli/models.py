@@ -19,7 +19,9 @@ from ..addon.wire import limits
 from ..addon.wire.errors import ModelMissing
 from ..addon.wire.messages import BundleInfo
 from ..server.models import hub, registry
-from ..server.models.bundle import EMBEDDER, Bundle, find_bundle, installed
+from ..server.models.bundle import Bundle
+from ..server.models.bundle_parts import EMBEDDER
+from ..server.models.finding import find_bundle, installed
 from ..server.models.registry import Row
 from .progress import ProgressLine
 

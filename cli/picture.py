@@ -21,7 +21,7 @@ from ..addon.whole_file import check_place
 from ..addon.wire import limits
 from ..addon.wire.errors import BadInput
 from ..addon.wire.messages import QUALITIES, PictureRequest, PictureResult
-from ..server.models.bundle import find_bundle
+from ..server.models.finding import find_bundle
 from .jobs import run_pictures, worker_launch
 from .media import FILMS, read_shot
 from .media import Span as Shown

@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput("The study needs at least two pairs.")
     if options.prior:
         return _prior(options)
-    from ..server.models.bundle import find_bundle
     from ..server.models.device import pick_device
+    from ..server.models.finding import find_bundle
     from ..server.train.pairs import read_pairs
     from ..server.train.study import Scope, study, work_mappers
     from ..server.train.world_pairs import world_pairs

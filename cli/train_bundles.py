@@ -76,7 +76,7 @@ def _chained(
 
 
 def make_clipsonic(work: Path, options: argparse.Namespace, line: TrainLine) -> dict[str, Any]:
-    from ..server.models.bundle import find_bundle
+    from ..server.models.finding import find_bundle
     from ..server.train import clipsonic
 
     reports: dict[str, Any] = {}

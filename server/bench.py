@@ -30,7 +30,8 @@ from .making import rendering
 from .making.pipeline import FoleyPipeline
 from .making.rendering import Batch
 from .models import device as devices
-from .models.bundle import Bundle, find_bundle
+from .models.bundle import Bundle
+from .models.finding import find_bundle
 from .models.loaded import Models, load_models
 from .sampling import windows
 from .sampling.guidance import ALWAYS, Interval

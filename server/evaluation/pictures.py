@@ -17,9 +17,11 @@ from torch.nn.functional import normalize
 from ...addon.wire.errors import BadInput, ModelMissing
 from ..models import device as devices
 from ..models.audiotoken import PROMPT, load_audiotoken
-from ..models.bundle import EMBEDDER, STARTER, Bundle, find_bundle
+from ..models.bundle import STARTER, Bundle
+from ..models.bundle_parts import EMBEDDER
 from ..models.clap import ClapEncoder
 from ..models.clip import ClipEncoder
+from ..models.finding import find_bundle
 from ..train import features, mel
 from ..train.features import Features
 from ..train.kept import keep

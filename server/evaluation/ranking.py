@@ -19,7 +19,8 @@ import torch
 from ...addon.wire.errors import BadInput
 from ..making.round_trip import RoundTrip
 from ..models import device as devices
-from ..models.bundle import STARTER, find_bundle
+from ..models.bundle import STARTER
+from ..models.finding import find_bundle
 from ..models.loaded import Models, load_models
 from ..sampling.noise import seed_of
 from ..train import mel

@@ -13,7 +13,7 @@ import torch
 
 from ...addon.wire.errors import BadInput
 from ..models import device as devices
-from ..models.bundle import find_bundle
+from ..models.finding import find_bundle
 from ..models.loaded import Models, load_models
 from ..train import mel
 from ..train.judge import Judge

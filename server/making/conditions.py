@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 from ...addon.wire.errors import BadInput
 from ...addon.wire.messages import Event, FoleyRequest, Heard
 from ..control import JobControl
-from ..models.bundle import TEXT_PRIOR
+from ..models.bundle_parts import TEXT_PRIOR
 from ..models.captions import TextEncoder
 from ..models.loaded import Models
 from ..models.nudge import move, pulled

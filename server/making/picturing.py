@@ -29,8 +29,10 @@ from ...addon.wire.messages import Picture, PictureRequest, Provenance
 from ..control import JobControl, Painting
 from ..models import device as devices
 from ..models.audio_depths import SILENT
-from ..models.bundle import EMBEDDER, Bundle, find_bundle
+from ..models.bundle import Bundle
+from ..models.bundle_parts import EMBEDDER
 from ..models.clap import ClapEncoder
+from ..models.finding import find_bundle
 
 if TYPE_CHECKING:
     from ..models.audiotoken import AudioToken

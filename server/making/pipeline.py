@@ -28,8 +28,10 @@ from ...addon.wire.handshake import WorkerSettings
 from ...addon.wire.messages import BundleInfo, Clip, FoleyRequest, PictureRequest
 from ..control import JobControl, Memory, Painting, Rendering
 from ..models import device as devices
-from ..models.bundle import EMBEDDER, Bundle, find_bundle, installed
+from ..models.bundle import Bundle
+from ..models.bundle_parts import EMBEDDER
 from ..models.clap import ClapEncoder
+from ..models.finding import find_bundle, installed
 from ..models.loaded import Models, load_models
 from . import looking, picturing, rendering
 from .job import SILENT, Job

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import layouts, prior_layout, sd_layout
-from .bundle import CONFIGS, TEXT_PRIOR
+from .bundle_parts import CONFIGS, TEXT_PRIOR
 from .layouts import Config
 from .manifest import FileEntry
 from .registry import Row

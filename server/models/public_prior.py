@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ...addon.wire.errors import ModelRefused
-from .bundle import TEXT_PRIOR, Bundle
+from .bundle import Bundle
+from .bundle_parts import TEXT_PRIOR
 from .device import memory_guard
 from .prior import TRAIN_STEPS, Step, steps_at
 from .weights import load_weights

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...addon.wire.errors import BadInput, ModelError
 from . import layouts, manifest, tokens
-from .bundle import CONFIGS
+from .bundle_parts import CONFIGS
 from .layouts import Config, Layout
 
 if TYPE_CHECKING:

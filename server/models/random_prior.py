@@ -8,7 +8,7 @@ from typing import Any
 
 from ...addon.wire.errors import BadInput
 from . import manifest
-from .bundle import CONFIGS, TEXT_PRIOR
+from .bundle_parts import CONFIGS, TEXT_PRIOR
 from .prior_layout import NAMES, prior_layout
 from .public_prior import sizes_of
 from .random_bundle import LICENCE, Report, new_folder, write_json, write_random

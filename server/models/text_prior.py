@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from ...addon.wire.errors import ModelMissing
-from .bundle import TEXT_PRIOR, Bundle
+from .bundle import Bundle
+from .bundle_parts import TEXT_PRIOR
 from .mapper import Generative, check_sizes, check_space, load_prior
 
 if TYPE_CHECKING:

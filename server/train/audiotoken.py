@@ -25,9 +25,9 @@ from torch.nn.functional import cosine_similarity
 from ...addon.wire.errors import BadInput, ModelError
 from ..models.audio_depths import HEARS_HZ, ClapEar, Ear, listen
 from ..models.audiotoken import PROMPT, Embedder, embedder_config
-from ..models.bundle import find_bundle
 from ..models.clap import ClapEncoder
 from ..models.device import pick_device
+from ..models.finding import find_bundle
 from ..models.mel_decoder import nothing
 from ..models.painter import Painter, load_painter
 from . import mel, parts

@@ -14,7 +14,8 @@ from PIL import Image
 
 from ...addon.wire.errors import BadInput, ModelError
 from ..models import manifest
-from ..models.bundle import CONFIGS, EMBEDDER, PICTURE_CONFIGS, TEXT_PRIOR, Bundle, open_bundle
+from ..models.bundle import Bundle, open_bundle
+from ..models.bundle_parts import CONFIGS, EMBEDDER, PICTURE_CONFIGS, TEXT_PRIOR
 from ..models.weights import read_header
 
 FILE = "README.md"

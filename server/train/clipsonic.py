@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ...addon.wire.errors import ModelRefused
 from ..models import manifest
-from ..models.bundle import PARTS, Bundle
+from ..models.bundle import Bundle
+from ..models.bundle_parts import PARTS
 from . import autoencoder, parts, sealing, starter
 from .audioldm import FOLDERS
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.audioldm import AudioLDM, load_audioldm
-from ..models.bundle import CONFIGS
+from ..models.bundle_parts import CONFIGS
 from ..models.device import pick_device
 from ..models.layouts import Config
 from ..sampling import solvers

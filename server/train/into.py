@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...addon.wire.errors import ModelRefused
 from ..models import manifest
-from ..models.bundle import STARTER_ROOT, TEXT_PRIOR, Bundle, SpaceId, open_bundle
+from ..models.bundle import STARTER_ROOT, Bundle, SpaceId, open_bundle
+from ..models.bundle_parts import TEXT_PRIOR
 from .checkpoints import full_disk
 
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ...addon.wire.errors import BadInput
-from ..models.bundle import TEXT_PRIOR, Bundle, SpaceId, open_bundle
+from ..models.bundle import Bundle, SpaceId, open_bundle
+from ..models.bundle_parts import TEXT_PRIOR
 from ..models.clip import ClipEncoder
 from ..models.prior import GenerativePrior
 from . import features

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ...addon.wire.errors import ModelError, ModelMissing
 from ..models import manifest
-from ..models.bundle import CONFIGS, EMBEDDER, PARTS, PICTURE_CONFIGS, TEXT_PRIOR, Bundle, open_bundle
+from ..models.bundle import Bundle, open_bundle
+from ..models.bundle_parts import CONFIGS, EMBEDDER, PARTS, PICTURE_CONFIGS, TEXT_PRIOR
 from . import decoder, parts
 from .loop import PART
 

@@ -12,7 +12,7 @@ import soundfile
 from footfall.addon.options import Parser
 from footfall.addon.wire.errors import BadInput, ModelMissing, SaveError, WrongUsage
 from footfall.cli import eval as command
-from footfall.server.models import bundle
+from footfall.server.models import finding
 
 from ..server.evaluation.conftest import write_judge, write_world
 
@@ -56,7 +56,7 @@ def test_layers_that_use_the_hits_are_systems_of_their_own() -> None:
 
 
 def test_each_way_to_ask_is_a_system_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bundle, "find_bundle", lambda name, *rest, **more: KINDS[name])
+    monkeypatch.setattr(finding, "find_bundle", lambda name, *rest, **more: KINDS[name])
     words = ("--compare", "clipsonic", "--model", "sees", "--model", "maps", "--labels", "told")
     found = command._asked(parsed(*words, "--mapper", "bridge", "--quality", "draft"), tmp_path)
     assert [one.name for one in found] == [
@@ -68,7 +68,7 @@ def test_each_way_to_ask_is_a_system_of_its_own(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_without_a_model_what_was_trained_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bundle, "find_bundle", lambda name, *rest, **more: KINDS.get(name, KINDS["sees"]))
+    monkeypatch.setattr(finding, "find_bundle", lambda name, *rest, **more: KINDS.get(name, KINDS["sees"]))
     ours = [one.model for one in command._asked(parsed("--compare", "clipsonic"), tmp_path)]
     assert set(ours) == {"starter"}
     for name in ("clipsonic", "clipsonic-labels"):

@@ -29,7 +29,8 @@ from footfall.server.making.round_trip import UNHEARD, RoundTrip
 from footfall.server.models import manifest
 from footfall.server.models.audio_depths import ClapEar
 from footfall.server.models.audiotoken import Embedder, embedder_config
-from footfall.server.models.bundle import EMBEDDER, open_bundle
+from footfall.server.models.bundle import open_bundle
+from footfall.server.models.bundle_parts import EMBEDDER
 from footfall.server.models.loaded import Models
 from footfall.server.models.painter import load_painter
 from footfall.server.train import features

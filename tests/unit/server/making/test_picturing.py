@@ -15,7 +15,7 @@ import torch
 from footfall.addon.wire.errors import BadInput, Cancelled, ModelMissing, ModelRefused
 from footfall.addon.wire.messages import PictureRequest
 from footfall.server.models import manifest
-from footfall.server.models.bundle import EMBEDDER
+from footfall.server.models.bundle_parts import EMBEDDER
 from footfall.server.worker.outcome import check_painting
 
 from ..conftest import CAPTIONS, Recorder, settings_for, shot

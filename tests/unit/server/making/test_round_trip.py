@@ -13,7 +13,8 @@ from footfall.addon.wire.errors import Cancelled
 from footfall.addon.wire.messages import Clip
 from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.making.round_trip import NO_PICTURES, RoundTrip, mixed, renumbered
-from footfall.server.models.bundle import EMBEDDER, Bundle
+from footfall.server.models.bundle import Bundle
+from footfall.server.models.bundle_parts import EMBEDDER
 from footfall.server.models.loaded import Models
 
 from ..conftest import Recorder, shot

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from footfall.addon.wire.errors import ModelMissing
 from footfall.server.models import hub, registry
-from footfall.server.models.bundle import find_bundle, installed
+from footfall.server.models.finding import find_bundle, installed
 from footfall.server.models.registry import RemoteFile, Row, Source
 
 from .fake_hub import REVISION, FakeHub

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from footfall.addon.wire.errors import ModelError, ModelMissing, ModelRefused
 from footfall.server.models import manifest, registry
-from footfall.server.models.bundle import STARTER_ROOT, Bundle, find_bundle, installed, open_bundle
+from footfall.server.models.bundle import STARTER_ROOT, Bundle, open_bundle
+from footfall.server.models.finding import find_bundle, installed
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from footfall.addon.wire.errors import ModelMissing, ModelRefused
 from footfall.server.models import manifest
-from footfall.server.models.bundle import CONFIGS, PARTS, PICTURE_CONFIGS, Bundle, open_bundle
+from footfall.server.models.bundle import Bundle, open_bundle
+from footfall.server.models.bundle_parts import CONFIGS, PARTS, PICTURE_CONFIGS
 
 SOUND = {part: CONFIGS[part] for part in PARTS}
 ALONE = manifest.Manifest(

@@ -19,7 +19,8 @@ from footfall.addon.wire.errors import ModelRefused
 from footfall.server.models import manifest
 from footfall.server.models.audiotoken import Embedder, load_audiotoken
 from footfall.server.models.beats import Beats, BeatsConfig
-from footfall.server.models.bundle import PICTURE_CONFIGS, SpaceId, open_bundle
+from footfall.server.models.bundle import SpaceId, open_bundle
+from footfall.server.models.bundle_parts import PICTURE_CONFIGS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file

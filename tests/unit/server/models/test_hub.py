@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from footfall.addon.wire.errors import ModelMissing, ModelRefused
 from footfall.server.models import hub
-from footfall.server.models.bundle import find_bundle, open_bundle
+from footfall.server.models.bundle import open_bundle
+from footfall.server.models.finding import find_bundle
 from footfall.server.models.registry import Row
 
 from .fake_hub import FakeHub

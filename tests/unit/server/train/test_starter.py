@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from footfall.addon.wire.errors import BadInput, ModelError, ModelMissing
-from footfall.server.models.bundle import CONFIGS, open_bundle
+from footfall.server.models.bundle import open_bundle
+from footfall.server.models.bundle_parts import CONFIGS
 from footfall.server.models.random_bundle import write_random_bundle
 from footfall.server.train import card, starter
 from footfall.server.train.parts import part_folder
