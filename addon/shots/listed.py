@@ -22,6 +22,7 @@ MARKERS, SCENES = "markers", "scenes"
 STRIPS = {"scene_strips": "SCENE", "movie_strips": "MOVIE", "meta_strips": "META"}  # and Blender's type
 KINDS = (MARKERS, SCENES, *STRIPS)
 MOST = 2_000  # shots of one file
+_LATER = (("background", ""),)  # settings that came after the first journals, and how they ask for nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,13 @@ def own_words(shared: str, own: str) -> str:
 def own_seed(file: str, key: str) -> int:
     """A seed for a shot that was given none: another for each, and the same one every time."""
     return int.from_bytes(hashlib.sha256(f"{file}\0{key}".encode()).digest()[:4], "big") >> 1
+
+
+def wished(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a request's settings counts for its digest. What older journals do not know counts only where
+    it asks for something, so that a shot is not made anew because of the version.
+    """
+    return {name: value for name, value in settings.items() if (name, value) not in _LATER}
 
 
 def digest(facts: Mapping[str, Any]) -> str:

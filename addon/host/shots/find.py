@@ -130,7 +130,10 @@ def _wish(shot: Shot, file_id: str, file_name: str, asked: Asked) -> Wish:
     if order is not None:
         facts |= {
             "hits": order.hits,
-            "settings": {**order.settings, "seed": None if own_seed else settings["seed"]},
+            "settings": {
+                **shot_list.wished(order.settings),
+                "seed": None if own_seed else settings["seed"],
+            },
         }
     return Wish(
         shot=shot,

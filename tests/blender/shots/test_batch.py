@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 import pytest
 from footfall.addon.batch.journal import Journal
-from footfall.addon.host import live, sequencer
+from footfall.addon.host import live, orders, sequencer
 from footfall.addon.host.shots import batch as shot_batch
 from footfall.addon.host.shots import properties as shot_properties
 from footfall.addon.host.shots import rows as shot_rows
@@ -49,6 +49,41 @@ class TestBatch:
         assert [entry.kept for entry in third.batch.entries] == [True, True, False]
         assert placed_frames(scene) == [1, 13, 25]  # the old one stays, muted
         assert placed_frames(scene, heard=False) == [1, 13, 25, 25]
+
+    def test_words_for_the_background_are_every_shots_and_others_are_a_change(self, tmp_path: Path) -> None:
+        scene = shots_of_colours(2, path=tmp_path / "shot.blend")
+        bpy.ops.footfall.shots_find()
+        scene.footfall.background = "rain"
+        scene.footfall_shots.entries[1].prompt = "wet gravel"
+        begin()
+        requests = [json.loads(s["footfall"])["request"] for s in our_strips(scene)]
+        assert {(one["prompt"], one["background"]) for one in requests} == {
+            ("", "rain"),
+            ("wet gravel", "rain"),
+        }
+        assert all(entry.kept for entry in begin("changed").batch.entries)
+        scene.footfall.background = "snow"
+        assert [entry.kept for entry in begin("changed").batch.entries] == [False, False]
+
+    def test_a_journal_of_before_there_was_a_background(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it has is not made again because of the version, in either direction."""
+        scene = shots_of_colours(2, path=tmp_path / "shot.blend")
+        bpy.ops.footfall.shots_find()
+        now = orders.panel_settings
+
+        def before(chosen: Any) -> dict[str, Any]:
+            return {name: value for name, value in now(chosen).items() if name != "background"}
+
+        for settings in (before, now, before):
+            monkeypatch.setattr(orders, "panel_settings", settings)
+            running = begin()
+            assert len(our_strips(scene)) == 2
+        assert all(entry.kept for entry in running.batch.entries)
+        monkeypatch.setattr(orders, "panel_settings", now)
+        scene.footfall.background = "rain"
+        assert not any(entry.kept for entry in begin().batch.entries)
 
     def test_after_a_crash_the_strips_come_back_without_a_new_sound(self, tmp_path: Path) -> None:
         shots_of_colours(path=tmp_path / "shot.blend")
