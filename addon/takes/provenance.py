@@ -30,6 +30,11 @@ EVENTS_KEPT = 200  # more are left out of the strip: they are found again in the
 
 Fact = str | int | float | bool | None
 _PICTURE = ("frames", "times_s", "motion")  # drawn again when a take is made again
+_DEFAULTS = {
+    item.name: item.default
+    for item in dataclasses.fields(FoleyRequest)
+    if item.name not in _PICTURE and item.default is not dataclasses.MISSING
+}
 _KNOWN = {
     "uuid",
     "job_id",
@@ -72,6 +77,11 @@ class Story:
     def newer(self) -> bool:
         """Written by a later version; what it added is in ``extra``."""
         return self.schema > SCHEMA
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """All settings that the story can tell: one that its version did not have was at its default."""
+        return {**_DEFAULTS, **self.settings}
 
     def text(self) -> str:
         """As the JSON that ``read`` reads."""

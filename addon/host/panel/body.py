@@ -36,8 +36,8 @@ def draw_sound(layout: bpy.types.UILayout, chosen: Any) -> None:
     column = layout.column()
     alone = chosen.source == "words"
     column.prop(chosen, "prompt", placeholder="What is to be heard" if alone else "The picture decides")
-    if chosen.bed and chosen.spots:
-        column.prop(chosen, "background", placeholder="The picture decides")
+    if chosen.bed and (chosen.spots or chosen.background):  # without spots one field for words is enough
+        column.prop(chosen, "background", placeholder="As Sounds Like" if alone else "The picture decides")
     column.prop(chosen, "negative_prompt", placeholder="music, speech")
     row = column.row()
     row.active = bool(chosen.prompt or chosen.negative_prompt) and not alone

@@ -147,7 +147,7 @@ class FOOTFALL_OT_settings_copy(Act):
         if strip is None or story is None:
             self.report({"WARNING"}, "This strip does not tell how it was made.")
             return REFUSED
-        preset = presets.of_settings(texts.clean(strip.name, 60) or "Strip", story.settings)
+        preset = presets.of_settings(texts.clean(strip.name, 60) or "Strip", story.made_with)
         context.window_manager.clipboard = preset.text()
         self.report({"INFO"}, "The settings are on the clipboard.")
         return FINISHED
@@ -192,7 +192,7 @@ class FOOTFALL_OT_settings_to_panel(Act):
         if story is None:
             self.report({"WARNING"}, "This strip does not tell how it was made.")
             return REFUSED
-        panel_settings.put(orders.panel_scene(context).footfall, story.settings)
+        panel_settings.put(orders.panel_scene(context).footfall, story.made_with)
         self.report({"INFO"}, "The panel has the settings of this take.")
         return FINISHED
 

@@ -19,6 +19,7 @@ from ..worker import setup as setup_worker
 from .operators import NONE_SELECTED, active, chosen, scene_of
 
 NOTHING = "No unlocked strip here was made by Footfall."
+_WORDS = ("prompt", "background", "negative_prompt", "nudge")
 
 
 class FOOTFALL_PG_desk(bpy.types.PropertyGroup):
@@ -101,6 +102,8 @@ class FOOTFALL_OT_take_more(Ask):
 class FOOTFALL_OT_take_nudge(Ask):
     """Make a take with other words; the fields begin with those that made this one"""
 
+    # From a script, what is not given stays as each take has it.
+
     bl_idname = "footfall.take_nudge"
     bl_label = "Nudge"
     how = "nudge"
@@ -122,20 +125,23 @@ class FOOTFALL_OT_take_nudge(Ask):
         from . import jobs as take_jobs
 
         try:
-            made_with = take_jobs.asking(active(context)).story.settings
+            made_with = take_jobs.asking(active(context)).story.made_with
         except FootfallError as error:
             return refuse(self, error)
-        for name in ("prompt", "background", "negative_prompt", "nudge"):
-            if name in made_with:
-                setattr(self, name, made_with[name])
+        for name in _WORDS:
+            setattr(self, name, made_with[name])
         return set(context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Make a Take"))
 
-    def draw(self, _context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context) -> None:
+        from .. import sequencer
+
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
         layout.prop(self, "prompt", placeholder="The picture decides")
-        layout.prop(self, "background", placeholder="The picture decides")
+        stories = [sequencer.story_of(strip) for strip in chosen(context)]
+        if any(story is not None and story.layer == "bed" for story in stories):
+            layout.prop(self, "background", placeholder="The picture decides")
         layout.prop(self, "negative_prompt", placeholder="music, speech")
         layout.prop(self, "nudge", slider=True)
 
@@ -143,12 +149,11 @@ class FOOTFALL_OT_take_nudge(Ask):
         from ...wire.texts import scrub
         from . import jobs as take_jobs
 
+        given = {name: getattr(self, name) for name in _WORDS if self.properties.is_property_set(name)}
         return take_jobs.nudged(
             {
-                "prompt": scrub(self.prompt, limits.PROMPT),
-                "background": scrub(self.background, limits.PROMPT),
-                "negative_prompt": scrub(self.negative_prompt, limits.PROMPT),
-                "nudge": float(self.nudge),
+                name: scrub(value, limits.PROMPT) if isinstance(value, str) else float(value)
+                for name, value in given.items()
             }
         )
 

@@ -166,7 +166,9 @@ def _facts(story: str) -> tuple[str, str, str]:
 
     plain, _ = shorten(story)
     request, model = (_object(plain.get(part)) for part in ("request", "model"))
-    found = [request.get("prompt") or plain.get("label") or plain.get("layer"), model.get("bundle")]
+    named = ("background", "prompt") if plain.get("layer") == "bed" else ("prompt",)
+    said = next((request[name] for name in named if request.get(name)), "")
+    found = [said or plain.get("label") or plain.get("layer"), model.get("bundle")]
     words, bundle = (texts.clean(text, 32) if isinstance(text, str) else "" for text in found)
     seed = request.get("seed")
     return words, f"seed {seed}" if type(seed) is int else "", bundle

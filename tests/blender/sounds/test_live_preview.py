@@ -116,6 +116,25 @@ def test_only_the_last_of_many_changes_is_heard(heard: list[Any]) -> None:
     assert len(heard) == 1
 
 
+def test_words_for_the_background_are_heard_while_they_count(heard: list[Any], monkeypatch: Any) -> None:
+    preview = switch_on()
+    chosen = bpy.context.scene.footfall
+    asked = []
+    client = live.session().need_client()
+    submit = client.submit
+    monkeypatch.setattr(client, "submit", lambda job, request: asked.append(request) or submit(job, request))
+    chosen.background = "rain"
+    wait(preview, lambda: preview.state == "ready")
+    assert [(one.background, one.layers) for one in asked] == [("rain", ("bed",))]
+    chosen.bed = False
+    wait(preview, lambda: len(asked) == 2 and preview.state == "ready")
+    chosen.background = "snow"  # for a bed that nobody wants
+    count = iter(range(20))
+    wait(preview, lambda: next(count) == 19)
+    assert preview.state == "ready"
+    assert len(asked) == 2
+
+
 def test_a_job_comes_first(heard: list[Any]) -> None:
     preview = switch_on()
     session = live.session()

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
 import footfall
 import pytest
-from footfall.addon.host import live, sequencer
+from footfall.addon.host import live, orders, sequencer
+from footfall.addon.host.panel import preset_menu
 from footfall.addon.host.panel import ready as shots
+from footfall.addon.host.takes import asks
 from footfall.addon.host.takes import strips as take_strips
-from footfall.addon.takes import history
+from footfall.addon.takes import history, provenance
 from footfall.tests.blender.host_tools import fake_python, movie_of_colours, our_strips, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
@@ -120,6 +124,59 @@ def test_nudge_keeps_the_seed() -> None:
     assert {name: made[name] for name in words} == words
     assert made["seed"] == 7
     assert made["nudge"] == pytest.approx(0.8)
+
+
+def test_from_a_script_what_is_not_given_stays_as_the_take_has_it() -> None:
+    session = generate()
+    words = {"prompt": "wet tin", "background": "rain", "negative_prompt": "music"}
+    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", **words, nudge=0.8)
+    finish(session)
+    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", prompt="dry tin")
+    finish(session)
+    assert {name: told()[name] for name in words} == {**words, "prompt": "dry tin"}
+    assert told()["nudge"] == pytest.approx(0.8)
+    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", background="")
+    finish(session)
+    assert (told()["prompt"], told()["background"]) == ("dry tin", "")
+
+
+def test_the_dialog_begins_with_what_made_the_take_and_with_nothing_of_another() -> None:
+    session = generate()
+    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", background="rain")
+    finish(session)
+    shown: list[str] = []
+    asked = SimpleNamespace(
+        layout=SimpleNamespace(prop=lambda _data, name, **_look: shown.append(name)),
+        background="of another take",
+    )
+    manager = SimpleNamespace(invoke_props_dialog=lambda *_, **__: {"FINISHED"})
+    context = SimpleNamespace(scene=bpy.context.scene, area=None, window_manager=manager)
+    nudge = asks.FOOTFALL_OT_take_nudge
+    assert nudge.invoke(asked, context, None) == {"FINISHED"}
+    assert (asked.prompt, asked.background) == ("tin", "rain")
+    nudge.draw(asked, context)
+    assert shown == ["prompt", "background", "negative_prompt", "nudge"]
+    of_before_there_was_a_background(strip())
+    nudge.invoke(asked, context, None)
+    assert asked.background == ""
+
+
+def test_the_dialog_asks_for_no_background_where_there_are_spots_alone() -> None:
+    generate(hits=(5,))
+    activate(next(s for s in our_strips(bpy.context.scene) if sequencer.story_of(s).layer == "spots"))
+    shown: list[str] = []
+    asked = SimpleNamespace(layout=SimpleNamespace(prop=lambda _data, name, **_look: shown.append(name)))
+    asks.FOOTFALL_OT_take_nudge.draw(asked, SimpleNamespace(scene=bpy.context.scene, area=None))
+    assert shown == ["prompt", "negative_prompt", "nudge"]
+
+
+def of_before_there_was_a_background(strip: Any) -> None:
+    """Tell the strip's take as a version did that knew no background."""
+    found = take_strips.takes_of(strip)
+    plain = json.loads(strip[provenance.KEY])
+    del plain["request"]["background"]
+    strip[provenance.KEY] = json.dumps(plain)
+    take_strips.keep(strip, found.changed(found.current, story=strip[provenance.KEY]))
 
 
 def test_one_hit_of_several() -> None:
@@ -317,6 +374,40 @@ class TestSettings:
         bpy.ops.footfall.settings_paste()
         finish(session)
         assert (told()["prompt"], told()["seed"]) == ("wet tin", 9)
+
+    def test_of_a_take_of_before_there_was_a_background(self) -> None:
+        """Neither the panel nor the strip that it is pasted to keeps a background that this take had not."""
+        session = generate("wet tin")
+        first = strip()
+        of_before_there_was_a_background(first)
+        chosen = bpy.context.scene.footfall
+        chosen.background = "rain"
+        generate("wood", seed=9)
+        second = strip()
+        assert told()["background"] == "rain"
+        activate(first)
+        bpy.ops.footfall.settings_to_panel()
+        assert (chosen.prompt, chosen.background) == ("wet tin", "")
+        clipboard = SimpleNamespace(clipboard="")
+        context = SimpleNamespace(scene=bpy.context.scene, area=None, window_manager=clipboard)
+        operator = SimpleNamespace(report=lambda *_: None)
+        assert preset_menu.FOOTFALL_OT_settings_copy.execute(operator, context) == {"FINISHED"}
+        activate(second)
+        assert preset_menu.FOOTFALL_OT_settings_paste.execute(operator, context) == {"FINISHED"}
+        finish(session)
+        assert (told()["prompt"], told()["background"], told()["seed"]) == ("wet tin", "", 9)
+
+    def test_the_panel_makes_what_a_bed_alone_was_made_with(self) -> None:
+        session = generate(hits=(5,))
+        bed = next(s for s in our_strips(bpy.context.scene) if sequencer.story_of(s).layer == "bed")
+        activate(bed)
+        bpy.ops.footfall.take_nudge("EXEC_DEFAULT", background="rain")
+        finish(session)
+        assert told()["layers"] == ("bed",)
+        bpy.ops.footfall.settings_to_panel()
+        chosen = bpy.context.scene.footfall
+        assert chosen.layers() == ("bed",)
+        assert orders.panel_settings(chosen)["background"] == "rain"
 
     def test_back_into_the_panel(self) -> None:
         generate("wet tin", seed=7)

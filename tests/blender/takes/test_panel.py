@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,6 +65,24 @@ def test_three_takes(strip: Any) -> None:
     assert "[Take 1 of 3]" in text
     assert text.count("wet  ·  seed 7  ·  starter") == 3
     assert "does not tell what it heard" in text
+
+
+@pytest.mark.parametrize(
+    ("layer", "request_", "words"),
+    [
+        ("bed", {"prompt": "boots", "background": "rain"}, "rain"),
+        ("spots", {"prompt": "boots", "background": "rain"}, "boots"),
+        ("bed", {"prompt": "boots", "background": ""}, "boots"),
+        ("bed", {"prompt": "boots"}, "boots"),
+        ("spots", {"prompt": "", "background": "rain"}, "glass"),
+        ("bed", {"prompt": ["damaged"], "background": 5}, ""),
+    ],
+)
+def test_the_words_of_a_line_are_those_that_the_strip_was_made_with(
+    layer: str, request_: dict[str, Any], words: str
+) -> None:
+    story = json.dumps({"layer": layer, "label": "glass", "request": request_})
+    assert take_panel.line(Take(id="a" * 32, path="", story=story)) == words
 
 
 def test_locked_deleted_purged_and_of_ones_own(strip: Any) -> None:

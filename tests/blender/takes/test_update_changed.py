@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,32 @@ def test_new_takes_remember_where_hits_were_looked_for() -> None:
     finish()
     assert take_strips.place(strip("bed")) == (2, 2)
     assert sequencer.story_of(strip("bed")).shot["hits"] == "scene"
+
+
+def test_a_background_is_the_users_to_change_and_no_change_of_the_picture() -> None:
+    """Neither one in the panel, nor a story of before there was any."""
+    bed = strip("bed")
+    story = json.loads(bed["footfall"])
+    del story["request"]["background"]
+    bed["footfall"] = json.dumps(story)
+    take_strips.keep(bed, take_strips.takes_of(bed).changed(story["uuid"], story=bed["footfall"]))
+    bpy.context.scene.footfall.background = "rain"
+    assert update() == "3 strips as before"
+    colour().color = (0.9, 0.1, 0.1)
+    assert update() == "1 bed made anew, 2 strips as before"
+    assert sequencer.story_of(strip("bed")).settings["background"] == ""
+
+
+def test_a_bed_that_is_made_anew_keeps_its_background() -> None:
+    bed = strip("bed")
+    for other in sequencer.all_strips(bpy.context.scene):
+        other.select = other == bed
+    bpy.context.scene.sequence_editor.active_strip = bed
+    bpy.ops.footfall.take_nudge("EXEC_DEFAULT", background="rain")
+    finish()
+    colour().color = (0.9, 0.1, 0.1)
+    assert update() == "1 bed made anew, 2 strips as before"
+    assert sequencer.story_of(strip("bed")).settings["background"] == "rain"
 
 
 def test_locked_strips_stay() -> None:

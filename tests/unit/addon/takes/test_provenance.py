@@ -116,6 +116,16 @@ class TestRoundTrip:
 
 
 class TestOtherVersions:
+    def test_what_an_older_one_did_not_know_was_at_its_default(self) -> None:
+        plain = json.loads(told(background="rain", loop=True).text())
+        assert read(json.dumps(plain)).made_with["background"] == "rain"
+        del plain["request"]["background"]
+        old = read(json.dumps(plain))
+        assert old is not None
+        assert "background" not in old.settings
+        assert (old.made_with["background"], old.made_with["loop"]) == ("", True)
+        assert not {"frames", "times_s", "duration_s"} & (set(old.made_with) - set(old.settings))
+
     def test_a_newer_one_keeps_what_it_added(self) -> None:
         plain = json.loads(told().text())
         plain |= {provenance.KEY: 7, "mood": ["calm"]}
