@@ -63,6 +63,8 @@ def settings(options: argparse.Namespace, queries: Sequence[str]) -> dict[str, A
     """The fields of FoleyRequest that ``--text`` stands for. Raises WrongUsage, BadInput."""
     if options.prompt or options.condition != "picture":
         raise WrongUsage("--text stands alone; leave out --prompt and --condition.")
+    if options.background and "spots" not in options.layers:
+        raise WrongUsage("--text says what the bed is; leave out --background, or add spots to --layers.")
     words = options.text.strip()
     if not words:
         raise BadInput("--text is empty; write what is to be heard.")

@@ -76,6 +76,17 @@ def test_words_make_a_strip_where_there_is_nothing_to_see() -> None:
     assert bpy.context.scene.frame_current == 1
 
 
+def test_a_background_lies_behind_spots_and_is_not_heard_in_their_place() -> None:
+    """Left in the panel by another shot, it would drown what the words ask for."""
+    chosen("a dog barks").background = "rain"
+    generate()
+    (strip,) = our_strips(bpy.context.scene)
+    assert (told(strip).settings["prompt"], told(strip).settings["background"]) == ("a dog barks", "")
+    bpy.context.scene.timeline_markers.new("hit glass", frame=20)
+    generate()
+    assert {told(strip).settings["background"] for strip in our_strips(bpy.context.scene)[1:]} == {"rain"}
+
+
 def test_spots_only_where_someone_has_set_them() -> None:
     """What moves in the picture is not what is heard off screen; a marker is a wish."""
     bpy.context.scene.timeline_markers.new("hit door", frame=13)

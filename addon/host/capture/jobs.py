@@ -240,7 +240,8 @@ def _unseen(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings.get("condition", "picture") == "picture":
         found["condition"] = words_only.condition("auto", bundles.queries_of(settings.get("bundle", "")))
     if "bed" in settings.get("layers", ()) and not settings.get("events"):
-        found |= {"layers": ("bed",), "in_sync": False}
+        # Nothing is in front of this bed: the words are for it.
+        found |= {"layers": ("bed",), "in_sync": False, "background": ""}
     return found
 
 
