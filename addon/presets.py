@@ -3,8 +3,9 @@
 
     {"footfall_preset": 1, "name": "Exterior rain", "about": "...", "settings": {"prompt": "rain"}}
 
-A preset holds what a sound is to be like, never the shot, the seed or the model. Reading is strict, and says
-in one sentence what is wrong and where: people write these by hand.
+A preset holds what a sound is to be like, never the shot, the seed or the model. What it does not name stays,
+but for the background: a prompt without one, as in files of before there was any, leaves none. Reading is
+strict, and says in one sentence what is wrong and where: people write these by hand.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def _checked(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
             _SPECS[name].check(name, found[name])
         except WireError as error:
             raise BadInput(f"In {where}: {error.sentence}") from error
+    if "prompt" in found:  # words for all that is heard; a background of before would keep the bed from them
+        found.setdefault("background", "")
     if "layers" in found and (not found["layers"] or len(set(found["layers"])) != len(found["layers"])):
         raise BadInput(f"“layers” in {where} needs bed, spots or both, each once.")
     return found

@@ -40,13 +40,38 @@ def test_settings_are_fields_of_the_request() -> None:
 def test_there_and_back(tmp_path: Path) -> None:
     preset = presets.of_settings(
         "Naß & laut",
-        {"prompt": "“wet”", "layers": ("spots",), "pulls": (Pull(words="rain", weight=-1.0),), "seed": 4},
+        {
+            "prompt": "“wet”",
+            "background": "",
+            "layers": ("spots",),
+            "pulls": (Pull(words="rain", weight=-1.0),),
+            "seed": 4,
+        },
     )
     path = save(tmp_path / "new", preset)
     assert path.name == "na_laut.json"
     (back,), problems = load(tmp_path / "new")
     assert (back.name, back.settings, problems) == ("Naß & laut", preset.settings, [])
     assert "seed" not in back.settings
+
+
+def test_a_prompt_alone_is_for_all_that_is_heard() -> None:
+    """A file of before there was a background, or a text copied then, must not leave another one's there."""
+    assert parse(GOOD).settings["background"] == ""
+    assert "background" not in parse({**GOOD, "settings": {"loop": True}}).settings
+    behind = parse({**GOOD, "settings": {"prompt": "boots", "background": "rain"}})
+    assert behind.settings["background"] == "rain"
+
+
+@pytest.mark.parametrize("name", ["Exterior rain", "Exterior wind", "Quiet room"])
+def test_what_is_behind_the_hits_is_no_prompt_for_them(name: str) -> None:
+    (preset,) = (one for one in load(SHIPPED)[0] if one.name == name)
+    assert (preset.settings["prompt"], preset.settings["layers"]) == ("", ("bed", "spots"))
+    assert preset.settings["background"]
+
+
+def test_unicode_is_written_as_it_is(tmp_path: Path) -> None:
+    path = save(tmp_path, presets.of_settings("Quotes", {"prompt": "“wet”"}))
     assert "“wet”" in path.read_text("utf-8")
 
 

@@ -51,6 +51,13 @@ def test_every_condition_but_the_picture_has_a_way_and_back() -> None:
     assert words_only.through("picture") == "auto"
 
 
+def test_a_background_needs_something_in_front_of_it() -> None:
+    with pytest.raises(WrongUsage, match="leave out --background"):
+        options.request_settings(parsed("--text", "a dog", "--background", "rain"))
+    both = parsed("--text", "a dog", "--background", "rain", "--layers", "bed,spots")
+    assert options.request_settings(both)["background"] == "rain"
+
+
 def test_text_becomes_a_request_without_a_picture() -> None:
     asked = parsed("--text", " thunder far away ", "--pull", "rain=-1", "--seed", "4")
     settings = options.request_settings(asked, (*BY_CLIP, "clip_text_prior"))
@@ -97,6 +104,7 @@ def test_any_words_make_a_request_or_a_sentence(text: str) -> None:
 
 def test_a_preset_may_hold_it() -> None:
     kept = presets.of_settings("Far thunder", {"prompt": "thunder", "condition": "clip_text"})
-    assert presets.read(kept.text().encode(), "x").settings == {"prompt": "thunder", "condition": "clip_text"}
+    asked = {"prompt": "thunder", "background": "", "condition": "clip_text"}
+    assert presets.read(kept.text().encode(), "x").settings == asked
     with pytest.raises(BadInput, match="condition"):
         presets.read(b'{"footfall_preset": 1, "name": "x", "settings": {"condition": "smell"}}', "x")
