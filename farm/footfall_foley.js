@@ -67,6 +67,13 @@ const JOB_TYPE = {
     },
     { key: "prompt", type: "string", default: "", visible: "submission", description: "Words that push the sound" },
     {
+      key: "background",
+      type: "string",
+      default: "",
+      visible: "submission",
+      description: "Words for the bed alone, as rain on a window; each hit keeps its own sound",
+    },
+    {
       key: "layers",
       type: "string",
       choices: ["bed,spots", "bed", "spots"],
@@ -109,6 +116,7 @@ function compileJob(job) {
     "--to=" + settings.job_folder,
     "--shots=" + settings.shots,
     "--prompt=" + settings.prompt,
+    "--background=" + settings.background,
     "--layers=" + settings.layers,
     "--quality=" + settings.quality,
     "--model=" + settings.model,

@@ -51,7 +51,7 @@ _FILE_ONLY = ("path", "out", "scene", "shots", "playblast")
 _SHOT_ONLY = ("name", "skip")
 
 JOBS_EXAMPLE = f"""\
-prompt = "rain outside"       # shared by all files; a file and a shot may say otherwise
+background = "rain outside"   # shared by all files; a file and a shot may say otherwise
 layers = ["bed", "spots"]
 
 [[file]]
@@ -63,7 +63,8 @@ playblast = "A.mp4"           # also write this film with the new sound
 
 [[file.shot]]
 name = "sh010"
-prompt = "wet gravel"         # words add up: shared, then the file's, then the shot's
+prompt = "wet gravel"
+background = "far thunder"    # words add up: shared, then the file's, then the shot's
 seed = 5
 [[file.shot]]
 name = "sh020"

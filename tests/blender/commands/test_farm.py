@@ -96,6 +96,21 @@ def test_there_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
         assert Path(bpy.path.abspath(strip.sound.filepath)).is_file()
 
 
+def test_words_for_the_background_travel_with_the_request(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = capture(capfd, tmp_path / "job", "--background", "rain", "--prompt", "boots")
+    for shot in job.shots:
+        assert (job.request(shot).request.background, job.request(shot).request.prompt) == ("rain", "boots")
+        answer(job, shot)
+    code, report = run(
+        capfd, "farm-place", "--from", str(job.folder), "--save-as", str(tmp_path / "done.blend")
+    )
+    assert code == 0, report
+    stories = [provenance.read(strip[provenance.KEY]) for strip in our_strips(bpy.context.scene)]
+    assert {story.settings["background"] for story in stories if story is not None} == {"rain"}
+
+
 def test_words_alone_there_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No picture is taken, and the strips say so: another take of them takes none either."""
     job = capture(capfd, tmp_path / "job", "--source", "words", "--prompt", "far thunder")

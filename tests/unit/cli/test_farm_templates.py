@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import quickjs
+from footfall.addon import options
 from footfall.cli.__main__ import build_parser, commands
 
 FARM = Path(__file__).resolve().parents[3] / "farm"
@@ -33,14 +34,16 @@ function compiled(settings) {
 """
 
 
-def words_of_template() -> list[list[str]]:
-    """Every command line of the OpenJD template, with plain values for its parameters."""
+def words_of_template(**given: str) -> list[list[str]]:
+    """Every command line of the OpenJD template, with plain values for its parameters but those given."""
     import yaml
 
     plain = yaml.safe_load((FARM / "footfall.openjd.yaml").read_text())
     defaults = {
         item["name"]: str(item.get("default", "/x/y.blend")) for item in plain["parameterDefinitions"]
     }
+    assert set(given) <= set(defaults)
+    defaults |= given
     actions = [
         action
         for step in plain["steps"]
@@ -70,6 +73,14 @@ def test_every_command_of_the_template_is_one_of_ours() -> None:
     for line in lines:
         assert "{{" not in " ".join(line)
         assert build_parser(commands()).parse_args(line).command == "farm"
+
+
+def test_words_of_the_template_reach_the_request() -> None:
+    (line,) = (
+        line for line in words_of_template(Prompt="boots", Background="rain; 'x'") if line[1] == "capture"
+    )
+    asked = options.request_settings(build_parser(commands()).parse_args(line))
+    assert (asked["prompt"], asked["background"], asked["layers"]) == ("boots", "rain; 'x'", ("bed", "spots"))
 
 
 @pytest.fixture
@@ -110,6 +121,13 @@ def test_every_command_of_flamenco_s_tasks_is_one_of_ours(flamenco: quickjs.Cont
         assert command["parameters"]["exe"] == "footfall"
         parsed = build_parser(commands()).parse_args(command["parameters"]["args"])
         assert parsed.command == "farm"
+
+
+def test_words_of_flamenco_s_panel_reach_the_request(flamenco: quickjs.Context) -> None:
+    first, *_ = compile_job(flamenco, prompt="boots", background='rain; rm -rf "x"')
+    line = first["commands"][0]["parameters"]["args"]
+    asked = options.request_settings(build_parser(commands()).parse_args(line))
+    assert (asked["prompt"], asked["background"]) == ("boots", 'rain; rm -rf "x"')
 
 
 def test_settings_have_what_flamenco_needs(flamenco: quickjs.Context) -> None:

@@ -43,9 +43,10 @@ def test_the_help_shows_a_jobs_file_that_works(tmp_path: Path) -> None:
     assert job.out == tmp_path / "A_sound"
     assert job.playblast == tmp_path / "A.mp4"
     assert (job.scene, job.shots) == ("Edit", "markers")
-    assert job.asked("sh010").prompt == "rain outside, wet gravel"
+    assert job.asked("sh010").prompt == "wet gravel"
+    assert job.asked("sh010").background == "rain outside, far thunder"
     assert job.asked("sh010").seed == 5
-    assert job.asked("another").prompt == "rain outside"
+    assert job.asked("another").background == "rain outside"
     assert job.asked("another").layers == ("bed", "spots")
     assert job.skip == {"sh020"}
     assert job.named == {"sh010", "sh020"}
@@ -75,6 +76,24 @@ path = "b.blend"
     assert first.asked("one").quality == "draft"
     assert second.wanted.prompt == "night, rain"
     assert second.wanted.nudge == 0.25
+
+
+def test_words_for_the_background_add_up_too(tmp_path: Path) -> None:
+    text = """
+background = "rain"
+[[file]]
+path = "a.blend"
+background = "far thunder"
+[[file.shot]]
+name = "one"
+background = "frogs"
+prompt = "boots"
+"""
+    (job,) = jobs(tmp_path, text, "--background", "night", "--prompt", "mud")
+    assert job.asked("one").background == "night, rain, far thunder, frogs"
+    assert job.asked("two").background == "night, rain, far thunder"
+    assert (job.asked("one").prompt, job.asked("two").prompt) == ("mud, boots", "mud")
+    assert options.request_settings(job.asked("one"))["background"] == "night, rain, far thunder, frogs"
 
 
 def test_every_option_of_sound_can_be_said_in_the_file(tmp_path: Path) -> None:
