@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..whole_file import whole_file
 from ..wire.errors import BadInput, SaveError
 from ..wire.messages import Result, Submit
 from . import message_file
@@ -80,13 +80,12 @@ class Farm:
 def write_list(folder: Path, file: str, shots: Sequence[FarmShot]) -> Farm:
     """The list, in place of any older one. Raises SaveError."""
     plain = {"footfall": VERSION, "file": file, "shots": [asdict(shot) for shot in shots]}
-    temporary = folder / f".{LIST}.{os.getpid()}.part"
     try:
-        temporary.write_text(json.dumps(plain, indent=1), encoding="utf-8")
-        os.replace(temporary, folder / LIST)
+        with whole_file(folder / LIST) as temporary:
+            temporary.write_text(json.dumps(plain, indent=1), encoding="utf-8")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SaveError(f"{folder / LIST} could not be written; is the folder there?", str(error)) from error
+        sentence = f"{folder / LIST} could not be written; is its folder there, and not full?"
+        raise SaveError(sentence, str(error)) from error
     return Farm(folder, file, tuple(shots))
 
 

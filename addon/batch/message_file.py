@@ -12,6 +12,7 @@ import os
 import struct
 from pathlib import Path
 
+from ..whole_file import whole_file
 from ..wire import codec, limits
 from ..wire.errors import BadInput, SaveError, WireError
 from ..wire.messages import Message
@@ -28,10 +29,8 @@ def write(path: Path, message: Message) -> None:
     frames = [memoryview(frame).cast("B") for frame in codec.encode(message)]
     head = _HEAD.pack(_MAGIC, len(frames)) + b"".join(_LENGTH.pack(frame.nbytes) for frame in frames)
     digest = hashlib.sha256(head)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             file.write(head)
             for frame in frames:
                 file.write(frame)
@@ -39,11 +38,9 @@ def write(path: Path, message: Message) -> None:
             file.write(digest.digest())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SaveError(
-            f"{path.name} could not be written; is the folder there, and not full?", str(error)
+            f"{path} could not be written; is its folder there, and not full?", str(error)
         ) from error
 
 

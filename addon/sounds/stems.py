@@ -82,9 +82,11 @@ class Export:
     def close(self) -> None:
         """End early; nothing half-written stays."""
         self._work.close()
-        self._open.close()
+        with contextlib.suppress(OSError):  # what waits in the files' buffers may not fit either
+            self._open.close()
         for path in self._temporary.values():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         self._temporary.clear()
 
     def _run(self) -> Generator[float, None, None]:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ...sounds import stems
+from ...whole_file import whole_file
 from ...wire.errors import SaveError
 from ..sounds import export as sound_export
 
@@ -45,12 +45,10 @@ def export(result: Path, scenes: set[str], playblast: Path | None, report: dict[
 
 def write_text(path: Path, text: str) -> None:
     """The whole text under its name, or nothing. Raises SaveError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        with whole_file(path) as part:
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SaveError(f"{path} could not be written; make room there, or choose another place.") from error
 
 

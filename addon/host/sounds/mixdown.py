@@ -8,6 +8,7 @@ cleared away, and Blender holds the next one back until another file is loaded: 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
@@ -49,9 +50,9 @@ def mixdown(
     if scene.sequence_editor is None:
         raise BadInput(f"The scene “{scene.name}” has no sequencer, so there is nothing to mix.")
     part = path.with_name(f".{path.stem}-{os.getpid()}.part.wav")  # an old file must not pass for a new one
-    part.unlink(missing_ok=True)
     _running = True
     try:
+        part.unlink(missing_ok=True)
         with alone(scene=scene):
             bpy.ops.sound.mixdown(
                 filepath=str(part),
@@ -71,7 +72,8 @@ def mixdown(
         ) from error
     finally:
         _running = False
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that is gone or cannot be written to has none
+            part.unlink(missing_ok=True)
     return path
 
 

@@ -10,9 +10,11 @@ import bpy
 import numpy as np
 import pytest
 from footfall.addon.host import orders, sequencer
+from footfall.addon.host.shots.export import write_text
 from footfall.addon.host.sounds import export as sound_export
 from footfall.addon.sounds import otio_text, wav
 from footfall.addon.timeline import FrameRange
+from footfall.addon.wire.errors import SaveError
 from footfall.tests.blender.host_tools import our_strips
 from footfall.tests.blender.shots.coloured import FRAMES, begin, shots_of_colours
 
@@ -89,3 +91,9 @@ class TestExport:
         ]
         lanes = sound_export._lanes(clips)
         assert [[clip.name for clip in lane] for lane in lanes] == [["1", "11"], ["5"], ["12"]]
+
+
+def test_a_timeline_in_a_folder_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SaveError, match="make room there"):
+        write_text(tmp_path / "file" / "a.otio", "all of it")

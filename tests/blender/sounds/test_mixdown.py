@@ -44,6 +44,14 @@ class TestMixdown:
         with pytest.raises(BadInput, match="no sequencer"):
             mixdown.mixdown(scene_now(), tmp_path / "mix.wav")
 
+    def test_a_folder_that_is_none(self, tmp_path: Path, job: Any) -> None:
+        """As on a read-only disk, nothing of ours can be taken away there either."""
+        placing.place(job(start=1), placing.home(scene_now()))
+        (tmp_path / "file").touch()
+        with pytest.raises(SaveError, match="choose a folder"):
+            mixdown.mixdown(scene_now(), tmp_path / "file" / "mix.wav")
+        assert not mixdown.running()
+
     def test_nowhere_to_write(self, tmp_path: Path, job: Any) -> None:
         placing.place(job(start=1), placing.home(scene_now()))
         ticks = iter(range(0, 10_000, 5))

@@ -6,13 +6,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from footfall.addon.batch import farm, message_file
-from footfall.addon.wire.errors import BadInput
+from footfall.addon.wire.errors import BadInput, SaveError
 from footfall.addon.wire.messages import FoleyRequest, Result, Submit
 from footfall.tests.fakes.stories import MODEL
 from hypothesis import given
@@ -127,3 +128,9 @@ def test_chosen_shots(ranges: list[tuple[int, int]]) -> None:
 def test_numbers_that_are_none(words: str) -> None:
     with pytest.raises(BadInput, match="--shot"):
         farm.chosen(farm.Farm(Path(), "a", (shot(1),)), words)
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SaveError, match=re.escape(str(tmp_path / "file" / farm.LIST))):
+        farm.write_list(tmp_path / "file", "a.blend", [shot(1)])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -84,3 +85,11 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     assert isinstance(read, Submit)
     assert read.request.prompt == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["a.request"]
+
+
+def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    """As on a read-only disk, taking the half file away fails too: that is no second error."""
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "a.request"
+    with pytest.raises(SaveError, match=re.escape(str(target))):
+        message_file.write(target, message())

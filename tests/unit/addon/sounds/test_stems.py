@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import wave
 from pathlib import Path
@@ -195,3 +196,22 @@ class TestTimelineFile:
         a, b = otio.adapters.read_from_string(text, "otio_json").tracks[0]
         assert (a.source_range.start_time.value, a.duration().value) == (6, 14)
         assert (b.source_range.start_time.value, b.duration().value) == (5, 5)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_full_disk_leaves_no_stem(tmp_path: Path) -> None:
+    """What waits in the files' buffers cannot be written either when they are closed."""
+    from footfall.tests.fakes.small_disk import small_disk
+
+    source = saved(tmp_path / "source.wav", sound(1.0))
+    folder = tmp_path / "out"
+    parts = [Part(path=source, start=0, count=RATE)]
+    stamp = wav.Stamp()
+    plan = Plan(
+        stems={"bed": parts, "spots": parts}, samples=RATE, rate_hz=RATE, target=folder / "a.wav", stamp=stamp
+    )
+    for most_bytes in (0, 1000, 100_000):
+        with small_disk(most_bytes), pytest.raises(SaveError, match="make room there"):
+            stems.export(plan)
+        assert list(folder.iterdir()) == []
+    assert len(stems.export(plan)) == 3
