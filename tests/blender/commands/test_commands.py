@@ -79,6 +79,15 @@ def test_takes_layers_and_part_of_the_shot(tmp_path: Path, capfd: pytest.Capture
     assert {strip["start"] for strip in beds} == {13}
 
 
+def test_words_for_the_background(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    bpy.context.scene.timeline_markers.new("hit glass", frame=20)
+    words = ["--prompt", "boots", "--background", "rain", "--layers", "bed,spots"]
+    code, _, _ = run(capfd, *words, "--save-as", str(tmp_path / "new.blend"))
+    assert code == 0
+    requests = [json.loads(strip["footfall"])["request"] for strip in our_strips(bpy.context.scene)]
+    assert [(one["prompt"], one["background"]) for one in requests] == [("boots", "rain")] * 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "name"),
     [

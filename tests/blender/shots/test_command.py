@@ -64,6 +64,26 @@ class TestCommand:
         assert report["blends"][0]["blend"] == str(tmp_path / "out" / "a.blend")
         assert (tmp_path / "a.blend").read_bytes() == before
 
+    def test_words_for_the_background_of_a_jobs_file(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        shots_of_colours(2, path=tmp_path / "a.blend")
+        jobs = tmp_path / "jobs.toml"
+        jobs.write_text(
+            'background = "rain"\nsource = "sequencer"\n[[file]]\npath = "a.blend"\n'
+            '[[file.shot]]\nname = "sh1"\nbackground = "frogs"\n'
+        )
+        told = []
+        for _ in range(2):
+            code, report = run(capfd, "--jobs", str(jobs))
+            assert code == 0
+            told.append([shot["kept"] for shot in report["blends"][0]["shots"]])
+        assert told == [[False, False], [True, True]]
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "with_sound" / "a.blend"))
+        stories = [json.loads(strip["footfall"]) for strip in our_strips(bpy.context.scene)]
+        found = {story["shot"]["shot"]: story["request"]["background"] for story in stories}
+        assert found == {"markers/Scene/sh0": "rain", "markers/Scene/sh1": "rain, frogs"}
+
     @pytest.mark.parametrize(
         ("words", "code", "name"),
         [
