@@ -113,16 +113,19 @@ _seed = _bounded(int, 0, limits.SEED, "whole number")
 
 def run(options: argparse.Namespace) -> int:
     """Raises FootfallError, which the caller turns into a sentence and an exit code."""
+    from ..server.train.checkpoints import disk_trouble
+
     work = work_folder(options)
     with ProgressLine(quiet=options.json) as line:
 
         def say(words: str, fraction: float, left: float | None) -> None:
             line.show(_words(words, left), fraction)
 
-        if options.compare in (AUDIOTOKEN, ROUND_TRIP):
-            found, words, draw = measure(options, work, STARTER, say)
-        else:
-            found, words, draw = _sounds(options, work, say)
+        with disk_trouble(work, "What was measured before is kept."):
+            if options.compare in (AUDIOTOKEN, ROUND_TRIP):
+                found, words, draw = measure(options, work, STARTER, say)
+            else:
+                found, words, draw = _sounds(options, work, say)
         line.show("writing the report", 1.0)
         out = _out(options, work)
         written = _write(out, words, found, lambda: draw(out))
@@ -246,13 +249,15 @@ def _asked(options: argparse.Namespace, work: Path) -> tuple[System, ...]:
 
 def _write(out: Path, words: str, found: dict[str, Any], draw: Callable[[], list[Path]]) -> list[str]:
     """Tables and pictures; their paths. Raises SaveError."""
+    from ..server.train.pairs import write_whole
+
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{REPORT}.md").write_text(words, "utf-8")
-        (out / f"{REPORT}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        write_whole(out / f"{REPORT}.md", words.encode())
+        write_whole(out / f"{REPORT}.json", (json.dumps(found, indent=1) + "\n").encode())
         pictures = draw()
     except OSError as error:
         raise SaveError(
-            f"The report could not be written to {out}; choose another place with --out.", str(error)
+            f"The report could not be written to {out}; make room there, or choose another place with --out.",
+            str(error),
         ) from error
     return [str(out / f"{REPORT}.md"), str(out / f"{REPORT}.json"), *map(str, pictures)]

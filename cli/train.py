@@ -44,10 +44,13 @@ def run(options: argparse.Namespace) -> int:
         raise BadInput(
             f"footfall train {options.part} runs in one process; start it without accelerate launch."
         )
+    from ..server.train.checkpoints import disk_trouble
+
     began = time.monotonic()
     with TrainLine(quiet=options.json or not first) as line:
         make = _MAKERS.get(options.part)
-        report = make(work, options, line) if make else train_part(options.part, work, options, line)
+        with disk_trouble(work, "What was made before is whole."):
+            report = make(work, options, line) if make else train_part(options.part, work, options, line)
     report = {"ok": True, "part": options.part, "work": str(work), **report}
     report["run_s"] = round(time.monotonic() - began, 2)
     if options.json and first:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..train.pairs import write_whole
 from . import references
 from .run import Example, Report, Section
 from .scores import FIGURES, Figure, Row
@@ -44,8 +46,10 @@ def pyplot() -> Any:
 
 def save(figure: Any, path: Path) -> Path:
     """Writes it and lets it go. Raises OSError."""
-    figure.savefig(path, dpi=90)
+    held = io.BytesIO()
+    figure.savefig(held, dpi=90)
     pyplot().close(figure)
+    write_whole(path, held.getvalue())
     return path
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ..train import mel
+from ..train.pairs import write_whole
 from ..train.shards import fingerprint, read_shards
 from . import statistics
 
@@ -64,7 +64,4 @@ def _kept(path: Path, mark: str) -> dict[str, list[dict[str, float]]] | None:
 
 
 def _keep(path: Path, mark: str, table: dict[str, list[dict[str, float]]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps({"mark": mark, "families": table}, allow_nan=False), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, json.dumps({"mark": mark, "families": table}, allow_nan=False).encode())

@@ -8,8 +8,8 @@ one pass. Finished sounds are kept under a hash of all that decides them: a run 
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -33,6 +33,7 @@ from ..models.mapper import choose
 from ..sampling import solvers
 from ..sampling.noise import seed_of
 from ..train.mel import RATE_HZ
+from ..train.pairs import write_whole
 from ..train.synth.shot import SECONDS
 from .shots import Item
 
@@ -272,10 +273,9 @@ def _kept(path: Path) -> np.ndarray | None:
 
 
 def _keep(path: Path, sound: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    soundfile.write(temporary, sound, RATE_HZ, format="FLAC", subtype="PCM_24")
-    os.replace(temporary, path)
+    held = io.BytesIO()  # the library does not tell a full disk from its own mistakes
+    soundfile.write(held, sound, RATE_HZ, format="FLAC", subtype="PCM_24")
+    write_whole(path, held.getvalue())
 
 
 SUFFIXES = (".wav", ".flac", ".ogg")

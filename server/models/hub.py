@@ -77,7 +77,7 @@ def pull_row(row: Row, models_dir: Path, how: Pull) -> Bundle:
     if target.exists():
         raise ModelRefused(f"{target} is in the way and is not a model; move it elsewhere, then pull again.")
     staging = models_dir / INCOMPLETE / row.name
-    with _trouble(row), _alone(staging):
+    with _trouble(row, models_dir), _alone(staging):
         _check_room(row, staging)
         pins = _read_pins(models_dir, row)
         entries = {
@@ -278,7 +278,7 @@ def _alone(staging: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _trouble(row: Row) -> Iterator[None]:
+def _trouble(row: Row, models_dir: Path) -> Iterator[None]:
     """What may go wrong with disk and network, as a sentence."""
     from huggingface_hub import errors
 
@@ -303,7 +303,7 @@ def _trouble(row: Row) -> Iterator[None]:
             repr(error),
         ) from error
     except OSError as error:
-        raise _disk_trouble(row, error) from error
+        raise _disk_trouble(row, models_dir, error) from error
     except KeyboardInterrupt as error:
         raise Cancelled(f"Stopped. {_GOES_ON}") from error
 
@@ -311,12 +311,14 @@ def _trouble(row: Row) -> Iterator[None]:
 _GOES_ON = "It goes on where it stopped."
 
 
-def _disk_trouble(row: Row, error: OSError) -> ModelError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ModelError(f"The disk is full; make room and pull {row.title} again. {_GOES_ON}", str(error))
+def _disk_trouble(row: Row, models_dir: Path, error: OSError) -> ModelError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        sentence = f"The disk is full under {models_dir}; make room and pull {row.title} again. {_GOES_ON}"
+        return ModelError(sentence, str(error))
     if "Consistency check failed" in str(error):  # huggingface_hub: the connection ended too early
         return ModelMissing(f"The connection broke; pull {row.title} again. {_GOES_ON}", str(error))
-    return ModelError(f"{row.title} could not be written to the disk: {error.strerror}.", str(error))
+    sentence = f"{row.title} could not be written to {models_dir}: {error.strerror}; see to that folder"
+    return ModelError(f"{sentence}, or choose another one for models.", str(error))
 
 
 def _meter(file: RemoteFile, progress: Progress | None) -> type:

@@ -87,8 +87,12 @@ def write_roberta(folder: Path, size: int, texts: Sequence[str] = ()) -> None:
     tokenizer = _train(size, special, texts)
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    tokenizer.model.save(str(folder))
+    _save(tokenizer, folder)
+    model = json.loads(tokenizer.to_str())["model"]
+    words = json.dumps(model["vocab"], ensure_ascii=False, separators=(",", ":"))
+    (folder / "vocab.json").write_bytes(words.encode())
+    pairs = "".join(f"{first} {second}\n" for first, second in model["merges"])
+    (folder / "merges.txt").write_bytes(f"#version: 0.2\n{pairs}".encode())
     names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>"}
     names |= {"cls_token": "<s>", "pad_token": "<pad>", "mask_token": "<mask>"}
     (folder / "special_tokens_map.json").write_text(json.dumps(names, indent=2), encoding="utf-8")
@@ -118,7 +122,12 @@ def write_clip(folder: Path, size: int, texts: Sequence[str] = ()) -> None:
         ("<|endoftext|>", end), ("<|startoftext|>", start)
     )
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    _save(tokenizer, folder)
+
+
+def _save(tokenizer: Tokenizer, folder: Path) -> None:
+    """The library's own ``save`` calls a full disk a plain Exception. Raises OSError."""
+    (folder / "tokenizer.json").write_bytes(tokenizer.to_str(pretty=True).encode())
 
 
 def _train(size: int, special: list[str], texts: Sequence[str]) -> Tokenizer:

@@ -157,8 +157,9 @@ def save_weights(tensors: Mapping[str, Tensor], path: Path, facts: Mapping[str, 
             os.fsync(stream.fileno())
         os.replace(whole, path)
     except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+        said = re.search(r"os error (\d+)", str(error))
+        number = int(said[1]) if said else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,26 @@ class State:
     tensors: dict[str, Tensor]
 
 
-def full_disk(path: Path, error: BaseException, kept: str) -> FootfallError:
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def full_disk(path: Path, error: OSError, kept: str) -> FootfallError:
     """The error to tell when ``path`` could not be written; ``kept``: what is still there."""
-    no_room = getattr(error, "errno", 0) in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    no_room = no_room or any(words in str(error) for words in ("No space left", "File too large"))
-    why = "the disk is full" if no_room else str(error).rstrip(".")[:200]
-    return SaveError(f"{path} could not be written: {why}. {kept} Make room and run it again.", repr(error))
+    no_room = error.errno in _NO_ROOM
+    why = "the disk is full" if no_room else (error.strerror or str(error)).rstrip(".")[:200]
+    then = "Make room" if no_room else "See to that folder"
+    return SaveError(f"{path} could not be written: {why}. {kept} {then} and run it again.", repr(error))
+
+
+@contextlib.contextmanager
+def disk_trouble(folder: Path, kept: str) -> Iterator[None]:
+    """Inside, what is written goes below ``folder``: a full disk is told with its name. Raises SaveError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:  # for a full disk the system itself names no file
+            raise full_disk(folder, error, kept) from error
+        raise
 
 
 def exists(folder: Path) -> bool:

@@ -58,7 +58,7 @@ def put_into(root: Path, part: Path, where: str) -> None:
     fresh = final.with_name(f".{final.name}.part")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(part, fresh)
+        shutil.copytree(part, fresh, copy_function=shutil.copyfile)  # who may read it: the umask
         shutil.rmtree(final, ignore_errors=True)
         fresh.rename(final)
         manifest.add_folder(root, where)

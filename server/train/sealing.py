@@ -51,7 +51,7 @@ def _copy(source: Path, target: Path, *, schedule: bool) -> None:
     for path in manifest.files_below(source):
         if (path == SCHEDULE) == schedule:
             (target / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / path, target / path)
+            shutil.copyfile(source / path, target / path)  # who may read it is for the umask
 
 
 def sound_parts(work: Path, unet: str = "audioldm") -> dict[str, Path]:

@@ -179,7 +179,7 @@ class _Build:
 
     def _run(self, crew: Crew, shard: _Shard, module: str, words: Sequence[str]) -> None:
         command = [sys.executable, "-m", f"{_PACKAGE}.{module}", *words]
-        crew.command(command, lambda line: self._said(shard, line), shard.path.name)
+        crew.command(command, lambda line: self._said(shard, line), str(shard.path))
 
     def _pictures(self, crew: Crew, shard: _Shard) -> None:
         """The stage puts its pictures into a folder, which outlives a kill; then they become a shard."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import soundfile
 from footfall.addon.options import Parser
 from footfall.addon.wire.errors import BadInput, ModelMissing, SaveError, WrongUsage
 from footfall.cli import eval as command
+from footfall.server.evaluation.plots import pyplot, save
 from footfall.server.models import finding
+from footfall.tests.fakes.small_disk import small_disk
 
 from ..server.evaluation.conftest import write_judge, write_world
 
@@ -181,6 +184,21 @@ def test_a_report_that_cannot_be_written_is_told(work: Path, sounds: Path, tmp_p
     words = ("--sounds", str(sounds), "--condition", "text", "--limit", "4", "--work", str(work))
     with pytest.raises(SaveError, match="--out"):
         command.run(parsed(*words, "--out", str(place), "--json"))
+
+
+def test_a_full_disk_leaves_the_report_before(tmp_path: Path) -> None:
+    def draw() -> list[Path]:
+        figure = pyplot().figure()
+        figure.add_subplot().plot([0, 1])
+        return [save(figure, tmp_path / "scores.png")]
+
+    command._write(tmp_path, "old", {}, draw)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for most_bytes in (100, 5000):  # of the table, and of a picture
+        with small_disk(most_bytes), pytest.raises(SaveError, match=re.escape(f"{tmp_path}; make room")):
+            command._write(tmp_path, "new" * 1000, {}, draw)
+        assert (tmp_path / "scores.png").read_bytes() == before["scores.png"]
+        assert {path.name for path in tmp_path.iterdir()} == before.keys()
 
 
 def test_what_is_missing_is_told(work: Path, tmp_path: Path) -> None:

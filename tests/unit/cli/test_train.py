@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +18,7 @@ from typing import Any
 
 import pytest
 from footfall.addon.options import Parser
-from footfall.addon.wire.errors import BadInput, Cancelled, ModelMissing, WrongUsage
+from footfall.addon.wire.errors import BadInput, Cancelled, ModelMissing, SaveError, WrongUsage
 from footfall.cli import train
 from footfall.cli.train_bundles import CHAIN
 from footfall.cli.train_line import LINE_EVERY_S, TrainLine, duration, loss_words
@@ -232,3 +235,16 @@ def test_durations_are_close(seconds: float) -> None:
 
 def test_a_duration_that_nobody_knows() -> None:
     assert (duration(None), duration(7200), duration(60)) == ("?", "2 h 00 min", "1 min 00 s")
+
+
+def test_a_disk_that_is_full_before_the_first_step(
+    part: ToyPart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data that a training keeps is written before it, and a full disk names no file of its own."""
+
+    def full(work: Path, settings: Any) -> Toy:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(part, "task", full)
+    with pytest.raises(SaveError, match=re.escape(f"{tmp_path} could not be written: the disk is full")):
+        go("mapper", "--work", str(tmp_path), *WORDS)

@@ -15,6 +15,7 @@ from footfall.server.evaluation.shots import Item, select
 from footfall.server.evaluation.systems import System, folder_sounds, made, resolved, together
 from footfall.server.making.pipeline import FoleyPipeline
 from footfall.server.models.loaded import Models
+from footfall.tests.fakes.small_disk import small_disk
 
 PICTURE = System(model="tiny", condition="picture", mapper="bridge", steps=1)
 TEXT = System(model="tiny", condition="text", steps=1)
@@ -155,3 +156,10 @@ def test_a_folder_of_nothing_or_of_rubbish_is_refused(items: tuple[Item, ...], t
     soundfile.write(path, np.zeros(0), 16_000)
     with pytest.raises(BadInput, match="holds no sound"):
         folder_sounds(tmp_path, items)
+
+
+def test_a_full_disk_keeps_no_half_sound(items: tuple[Item, ...], models: Models, tmp_path: Path) -> None:
+    with small_disk(1000), pytest.raises(OSError, match="too large"):
+        made(PICTURE, items, models, tmp_path, Counter())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    made(PICTURE, items, models, tmp_path, Counter())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -129,11 +130,17 @@ def test_a_disk_that_fills_up_meanwhile_is_said(fake: FakeHub, tmp_path: Path) -
     part = tmp_path / hub.INCOMPLETE / NAME / f"{UNET}.part"
     part.parent.mkdir(parents=True)
     part.symlink_to("/dev/full")
-    with pytest.raises(ModelError, match="disk is full"):
+    with pytest.raises(ModelError, match=re.escape(f"full under {tmp_path}")):
         hub.pull_row(make_row(fake), tmp_path, how(fake))
     assert_nothing_usable(tmp_path)
     part.unlink()
     hub.pull_row(make_row(fake), tmp_path, how(fake)).verify()
+
+
+def test_a_folder_that_takes_no_files_is_named(fake: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match=re.escape(f"{tmp_path / 'file'}: ")):
+        hub.pull_row(make_row(fake), tmp_path / "file", how(fake))
 
 
 def test_ctrl_c_is_a_cancel(fake: FakeHub, tmp_path: Path) -> None:

@@ -187,7 +187,10 @@ def test_pairs_of_another_space(tmp_path: Path, models_folder: Path) -> None:
         MapperTask("regression", chosen, pairs, into=root)
     work = tmp_path / "work"
     train(MapperTask("regression", chosen, pairs), work, steps=1, device="cpu", precision="float32")
+    (work / "part" / "model.safetensors").chmod(0o600)
     put_into(root, work / "part", "mappers/regression")
+    modes = {path.stat().st_mode for path in (root / "mappers" / "regression").iterdir()}
+    assert modes == {(root / "bundle.toml").stat().st_mode}  # for whoever may read the bundle
     with pytest.raises(ModelRefused, match="another CLIP"):
         load_mapper(open_bundle(root), "regression", SIZES, CPU)
 

@@ -26,6 +26,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in CONFIGS:
         if part != "text_encoder":
             shutil.copytree(folder / "random" / part, part_folder(work, part), dirs_exist_ok=True)
+    for path in work.rglob("*.safetensors"):
+        path.chmod(0o600)  # as trainings of before wrote them
     rows = [{"step": 10, "seconds": 60.0, "vae/loss": 0.5}, {"step": 20, "seconds": 120.0, "vae/loss": 0.25}]
     cut_short = '{"step": 30, "sec'
     (work / "vae" / "log.jsonl").write_text("\n".join([*map(json.dumps, rows), cut_short]))
@@ -44,6 +46,8 @@ def test_the_parts_become_a_bundle(trained: Path, tmp_path: Path) -> None:
     for part in ("clip", "clap"):  # mappers name these files by their hash
         source = next(part_folder(trained, part).glob("*.safetensors"))
         assert bundle.weights(part).read_bytes() == source.read_bytes()
+    listed = (bundle.root / "bundle.toml").stat().st_mode
+    assert {(bundle.root / path).stat().st_mode for path in bundle.files} == {listed}  # for others too
 
 
 def test_it_replaces_the_one_before(trained: Path, tmp_path: Path) -> None:
