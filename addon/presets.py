@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Presets: settings of the sound under a name, as JSON files that people read, write and share. No bpy.
 
-    {"footfall_preset": 1, "name": "Exterior rain", "about": "...", "settings": {"prompt": "rain"}}
+    {"footfall_preset": 1, "name": "Exterior rain", "about": "...", "settings": {"background": "rain"}}
 
 A preset holds what a sound is to be like, never the shot, the seed or the model. What it does not name stays,
 but for the background: a prompt without one, as in files of before there was any, leaves none. Reading is

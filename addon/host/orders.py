@@ -104,7 +104,7 @@ def panel_settings(chosen: FOOTFALL_PG_settings) -> dict[str, Any]:
     return {
         "prompt": scrub(chosen.prompt, PROMPT),
         "negative_prompt": scrub(chosen.negative_prompt, PROMPT),
-        "background": scrub(chosen.background, PROMPT) if chosen.bed else "",
+        "background": scrub(chosen.behind(), PROMPT),
         "nudge": float(chosen.nudge),
         "takes": int(chosen.takes),
         "seed": int(chosen.seed),

@@ -203,6 +203,10 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
         """The layers that are switched on, in the wire's order; empty if none is."""
         return tuple(name for name in ("bed", "spots") if getattr(self, name))
 
+    def behind(self) -> str:
+        """The background where it counts: for a bed, and where words alone decide, for one behind spots."""
+        return self.background if self.bed and (self.spots or self.source != "words") else ""
+
 
 CLASSES = (FOOTFALL_PG_settings,)
 

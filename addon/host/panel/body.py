@@ -35,8 +35,10 @@ def draw_sound(layout: bpy.types.UILayout, chosen: Any) -> None:
     """The words, how far they pull, and how many versions."""
     column = layout.column()
     alone = chosen.source == "words"
-    column.prop(chosen, "prompt", placeholder="What is to be heard" if alone else "The picture decides")
-    if chosen.bed and (chosen.spots or chosen.background):  # without spots one field for words is enough
+    row = column.row()
+    row.active = chosen.spots or chosen.in_sync or not chosen.behind()  # which takes the bed over
+    row.prop(chosen, "prompt", placeholder="What is to be heard" if alone else "The picture decides")
+    if chosen.bed and (chosen.spots or chosen.behind()):  # without spots one field for words is enough
         column.prop(chosen, "background", placeholder="As Sounds Like" if alone else "The picture decides")
     column.prop(chosen, "negative_prompt", placeholder="music, speech")
     row = column.row()

@@ -138,9 +138,12 @@ class FOOTFALL_OT_take_nudge(Ask):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(self, "prompt", placeholder="The picture decides")
-        stories = [sequencer.story_of(strip) for strip in chosen(context)]
-        if any(story is not None and story.layer == "bed" for story in stories):
+        stories = [story for strip in chosen(context) if (story := sequencer.story_of(strip)) is not None]
+        follows = any(story.layer == "spots" or story.settings.get("in_sync") for story in stories)
+        row = layout.row()
+        row.active = follows or not self.background  # which takes the bed over
+        row.prop(self, "prompt", placeholder="The picture decides")
+        if any(story.layer == "bed" for story in stories):
             layout.prop(self, "background", placeholder="The picture decides")
         layout.prop(self, "negative_prompt", placeholder="music, speech")
         layout.prop(self, "nudge", slider=True)

@@ -173,15 +173,18 @@ def test_the_main_panel_shows_every_setting(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("enabled")
+@pytest.mark.parametrize("source", ["auto", "words"])
 @pytest.mark.parametrize("words", ["rain", ""])
 @pytest.mark.parametrize("layers", [("bed", "spots"), ("bed",), ("spots",)])
-def test_words_for_the_background_count_where_they_are_shown(layers: tuple[str, ...], words: str) -> None:
+def test_words_for_the_background_count_where_they_are_shown(
+    layers: tuple[str, ...], words: str, source: str
+) -> None:
     """A bed alone needs no second field for words, but may come from a take or a file that has them."""
     chosen = bpy.context.scene.footfall
-    chosen.background = words
+    chosen.background, chosen.source = words, source
     chosen.bed, chosen.spots = "bed" in layers, "spots" in layers
     shown = "<background>" in drawn(panel_body.draw_main, context())
-    assert shown == ("bed" in layers and ("spots" in layers or bool(words)))
+    assert shown == ("bed" in layers and ("spots" in layers or bool(words and source == "auto")))
     assert orders.panel_settings(chosen)["background"] == (words if shown else "")
 
 

@@ -144,30 +144,42 @@ def test_the_dialog_begins_with_what_made_the_take_and_with_nothing_of_another()
     session = generate()
     bpy.ops.footfall.take_nudge("EXEC_DEFAULT", background="rain")
     finish(session)
-    shown: list[str] = []
-    asked = SimpleNamespace(
-        layout=SimpleNamespace(prop=lambda _data, name, **_look: shown.append(name)),
-        background="of another take",
-    )
+    asked = SimpleNamespace(layout=Dialog(), background="of another take")
     manager = SimpleNamespace(invoke_props_dialog=lambda *_, **__: {"FINISHED"})
     context = SimpleNamespace(scene=bpy.context.scene, area=None, window_manager=manager)
     nudge = asks.FOOTFALL_OT_take_nudge
     assert nudge.invoke(asked, context, None) == {"FINISHED"}
     assert (asked.prompt, asked.background) == ("tin", "rain")
     nudge.draw(asked, context)
-    assert shown == ["prompt", "background", "negative_prompt", "nudge"]
+    assert asked.layout.shown == ["(prompt)", "background", "negative_prompt", "nudge"]
     of_before_there_was_a_background(strip())
     nudge.invoke(asked, context, None)
     assert asked.background == ""
+    asked.layout = Dialog()
+    nudge.draw(asked, context)
+    assert asked.layout.shown[:2] == ["prompt", "background"]
 
 
 def test_the_dialog_asks_for_no_background_where_there_are_spots_alone() -> None:
     generate(hits=(5,))
     activate(next(s for s in our_strips(bpy.context.scene) if sequencer.story_of(s).layer == "spots"))
-    shown: list[str] = []
-    asked = SimpleNamespace(layout=SimpleNamespace(prop=lambda _data, name, **_look: shown.append(name)))
+    asked = SimpleNamespace(layout=Dialog(), background="rain")
     asks.FOOTFALL_OT_take_nudge.draw(asked, SimpleNamespace(scene=bpy.context.scene, area=None))
-    assert shown == ["prompt", "negative_prompt", "nudge"]
+    assert asked.layout.shown == ["prompt", "negative_prompt", "nudge"]
+
+
+class Dialog:
+    """Writes down the fields that are drawn; in brackets those that do nothing."""
+
+    def __init__(self, shown: list[str] | None = None) -> None:
+        self.shown: list[str] = [] if shown is None else shown
+        self.active = True
+
+    def row(self) -> Dialog:
+        return Dialog(self.shown)
+
+    def prop(self, _data: Any, name: str, **_look: Any) -> None:
+        self.shown.append(name if self.active else f"({name})")
 
 
 def of_before_there_was_a_background(strip: Any) -> None:
