@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -185,29 +186,33 @@ def test_failures_are_kept_until_the_shot_is_made(tmp_path: Path) -> None:
     assert journal.made("other.blend") == {}
 
 
-def _claim_all(path: str, names: list[str], start: Any, out: Any) -> None:
+def _claim_all(path: str, names: list[str], line: Connection) -> None:
     journal = Journal(Path(path))
-    start.wait()
+    line.send("ready")
+    line.recv()
     mine = []
     for name in names:
         claim = journal.claim(FILE, name, ASKED)
         if isinstance(claim, Claim) and finish(journal, claim):
             mine.append(name)
-    out.put(mine)
+    line.send(mine)
 
 
 def test_four_processes_share_the_work_without_a_double(tmp_path: Path) -> None:
+    """Over pipes: locks between processes would want a /dev/shm, which not every container has."""
     names = [f"markers/Scene/sh{number:03}" for number in range(40)]
     context = multiprocessing.get_context("spawn")
-    start, out = context.Event(), context.Queue()
-    makers = [
-        context.Process(target=_claim_all, args=(str(tmp_path / "journal.db"), names, start, out))
-        for _ in range(4)
-    ]
+    lines, theirs = zip(*(context.Pipe() for _ in range(4)), strict=True)
+    path = str(tmp_path / "journal.db")
+    makers = [context.Process(target=_claim_all, args=(path, names, line)) for line in theirs]
     for maker in makers:
         maker.start()
-    start.set()
-    made = [name for _ in makers for name in out.get(timeout=60)]
+    for line in theirs:
+        line.close()  # so that one who dies is an end of the line, and no wait
+    assert [line.recv() for line in lines] == ["ready"] * 4
+    for line in lines:
+        line.send("go")
+    made = [name for line in lines for name in line.recv()]
     for maker in makers:
         maker.join(60)
     assert sorted(made) == names
