@@ -112,7 +112,7 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         type=prompt_text,
         default="",
         metavar="TEXT",
-        help="words for the bed alone, as: rain on a window; --prompt then leaves the bed be, unless --in-sync",
+        help="words for the bed alone, as: rain on a window; --prompt leaves it be then, unless --in-sync",
     )
     group.add_argument(
         "--nudge",

@@ -205,7 +205,7 @@ class FOOTFALL_PG_settings(bpy.types.PropertyGroup):
 
     def behind(self) -> str:
         """The background where it counts: for a bed, and where words alone decide, for one behind spots."""
-        return self.background if self.bed and (self.spots or self.source != "words") else ""
+        return self.background.strip() if self.bed and (self.spots or self.source != "words") else ""
 
 
 CLASSES = (FOOTFALL_PG_settings,)

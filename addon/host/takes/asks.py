@@ -141,7 +141,7 @@ class FOOTFALL_OT_take_nudge(Ask):
         stories = [story for strip in chosen(context) if (story := sequencer.story_of(strip)) is not None]
         follows = any(story.layer == "spots" or story.settings.get("in_sync") for story in stories)
         row = layout.row()
-        row.active = follows or not self.background  # which takes the bed over
+        row.active = follows or not self.background.strip()  # which takes the bed over
         row.prop(self, "prompt", placeholder="The picture decides")
         if any(story.layer == "bed" for story in stories):
             layout.prop(self, "background", placeholder="The picture decides")
