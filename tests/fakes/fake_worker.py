@@ -19,8 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def load(name: str, path: Path) -> ModuleType:
@@ -42,7 +41,7 @@ def make_pipeline(settings: Any) -> Any:
     if os.environ.get("FOOTFALL_FAKE_FAIL") == "import":
         raise ImportError("No module named 'torch' (the fake was told so)")
     threading.Event().wait(float(os.environ.get("FOOTFALL_FAKE_START_S", "0")))
-    return load("footfall_fake_pipeline", HERE / "fake_pipeline.py").FakePipeline(settings)
+    return importlib.import_module("footfall.tests.fakes.fake_pipeline").FakePipeline(settings)
 
 
 def main() -> None:

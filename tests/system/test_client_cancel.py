@@ -11,7 +11,7 @@ import pytest
 from footfall.addon.wire.messages import CancelReply, Failed, FoleyRequest, Progress, Result
 from footfall.server.worker.progress import WEIGHTS
 from footfall.tests.fakes.client_rig import ClientRig, sound
-from footfall.tests.fakes.fake_pipeline import PLACES
+from footfall.tests.fakes.misbehaviour import PLACES
 from footfall.tests.fakes.peer import new_job, request
 
 slow = pytest.mark.slow

@@ -22,7 +22,8 @@ from footfall.addon.wire.messages import (
     Result,
     Submit,
 )
-from footfall.tests.fakes.fake_pipeline import DEVICE_BYTES, PLACES, render
+from footfall.tests.fakes.fake_pipeline import DEVICE_BYTES, render
+from footfall.tests.fakes.misbehaviour import PLACES
 from footfall.tests.fakes.peer import Peer, WorkerProcess, children, new_job, request, wait_until
 
 CANCEL_S = 0.25

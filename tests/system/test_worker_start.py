@@ -170,7 +170,7 @@ def test_a_crash_leaves_its_last_words(tmp_path: Path) -> None:
         peer.send(Submit(job_id=new_job(), request=request("crash")))
         assert peer.worker.wait(2.0) < 0
         wait_until(lambda: "Segmentation fault" in peer.worker.log())
-        wait_until(lambda: "fake_pipeline.py" in peer.worker.log())
+        wait_until(lambda: "misbehaviour.py" in peer.worker.log())
 
 
 def test_an_exit_inside_a_model_shows(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_key_nowhere(tmp_path: Path) -> None:
 STUB = """
 import json, sys
 from pathlib import Path
-from ...tests_fake import FakePipeline
+from ...tests.fakes.fake_pipeline import FakePipeline
 
 class FoleyPipeline(FakePipeline):
     def __init__(self, settings):
@@ -288,8 +288,9 @@ def extension(tmp_path: Path) -> Path:
             shutil.copy(path, root / name)
     text = (root / "__init__.py").read_text().replace(footfall.__version__, "77.0")
     (root / "__init__.py").write_text(text)
-    fake = (ROOT / "tests/fakes/fake_pipeline.py").read_text().replace("from footfall.", "from .")
-    (root / "tests_fake.py").write_text(fake)
+    (root / "tests/fakes").mkdir(parents=True)
+    for name in ("fake_pipeline.py", "misbehaviour.py"):
+        shutil.copy(ROOT / "tests/fakes" / name, root / "tests/fakes" / name)
     (root / "server" / "making" / "pipeline.py").write_text(STUB)
     return root
 

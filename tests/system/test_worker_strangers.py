@@ -17,7 +17,7 @@ import pytest
 import zmq
 from footfall.addon.wire import auth, codec, limits
 from footfall.addon.wire.messages import Failed, Hello, Ping, Pong, Result, Submit
-from footfall.tests.fakes.fake_pipeline import SPOILERS
+from footfall.tests.fakes.misbehaviour import SPOILERS
 from footfall.tests.fakes.peer import Peer, WorkerProcess, new_job, request, wait_until
 
 GREETING_BYTES = 64  # what ZeroMQ itself says to any TCP connection before it knows who is there

@@ -17,7 +17,8 @@ from footfall.server.worker.outcome import (
     failure,
     is_out_of_memory,
 )
-from footfall.tests.fakes.fake_pipeline import CLICK, PAINTING_SPOILERS, SPOILERS, flashes, paint, render
+from footfall.tests.fakes.fake_pipeline import CLICK, flashes, paint, render
+from footfall.tests.fakes.misbehaviour import PAINTING_SPOILERS, SPOILERS
 from footfall.tests.fakes.peer import new_job, picture_request, request
 from hypothesis import given
 from hypothesis import strategies as st
