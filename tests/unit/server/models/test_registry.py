@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from footfall.addon.wire.errors import ModelRefused
 from footfall.server.models import (
-    bundle,
+    bundle_parts,
     configurations,
     layouts,
     manifest,
@@ -43,7 +43,7 @@ def _named(row: registry.Row) -> str:
 def test_every_row_of_sound_makes_a_whole_bundle(row: registry.Row) -> None:
     assert row.name in layouts.NAMES
     targets = {file.to for source in row.sources for file in source.files}
-    for part in (*bundle.PARTS, "text_encoder"):
+    for part in (*bundle_parts.PARTS, "text_encoder"):
         if part != "scheduler":
             assert sum(path.startswith(f"{part}/") and path.endswith(".safetensors") for path in targets) == 1
     assert "clap/tokenizer.json" in targets
@@ -81,7 +81,7 @@ def test_the_public_painters_are_there() -> None:
         assert "OpenRAIL" in row.licence
         assert "forbids" in row.licence_text
         targets = {file.to for source in row.sources for file in source.files}
-        for part in bundle.PICTURE_CONFIGS.keys() - {"pictures/scheduler"}:
+        for part in bundle_parts.PICTURE_CONFIGS.keys() - {"pictures/scheduler"}:
             assert any(path.startswith(f"{part}/") for path in targets)
 
 
