@@ -39,8 +39,10 @@ def check_place(output: Path, ending: str = "", option: str = "-o") -> None:
             raise IsADirectoryError("it is a folder")
         output.parent.mkdir(parents=True, exist_ok=True)
         probe = _beside(output)
-        probe.touch()
-        probe.unlink()
+        try:
+            probe.write_bytes(b"\0")  # a full disk still takes empty files
+        finally:
+            probe.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):  # but not a name that is too long
             output.with_name(f"{output.stem}{ending}{output.suffix}").lstat()
     except OSError as error:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_places_that_take_no_file(tmp_path: Path) -> None:
             with pytest.raises(SaveError, match="--mux"):
                 check_place(bad, option="--mux")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_full_disk_is_told_before_the_work(tmp_path: Path) -> None:
+    from footfall.tests.fakes.small_disk import small_disk
+
+    with small_disk(0), pytest.raises(SaveError, match="choose another place"):
+        check_place(tmp_path / "sound.wav")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_longest_of_several_names_must_fit(tmp_path: Path) -> None:
