@@ -7,6 +7,7 @@ shape and the shards they were made of. When the world has changed they are made
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -70,10 +71,10 @@ def keep(
     found = _read(folder, split, mark)
     if found is not None:
         return found
-    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{split}.rows.part{os.getpid()}"
     index: dict[str, Any] = {"mark": mark, "shots": []}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
             for done, (described, rows) in enumerate(_made(read_shards(world, split), make), 1):
                 if len(rows):
@@ -90,7 +91,8 @@ def keep(
     except OSError as error:
         raise full_disk(folder, error, "The world is whole.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # on a disk that turned read-only
+            part.unlink(missing_ok=True)
     kept = _read(folder, split, mark)
     assert kept is not None
     return kept

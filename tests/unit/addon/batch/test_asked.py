@@ -169,7 +169,7 @@ def test_a_prompt_may_look_like_an_option(tmp_path: Path) -> None:
 def test_nonsense_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(BadInput, match=words) as caught:
         jobs(tmp_path, text)
-    assert len(caught.value.sentence) < 400
+    assert len(caught.value.sentence.replace(str(tmp_path), "")) < 400
     assert "jobs.toml" in caught.value.sentence or "would" in caught.value.sentence
 
 

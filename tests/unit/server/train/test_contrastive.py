@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from footfall.addon.wire.errors import BadInput
+from footfall.addon.wire.errors import BadInput, SaveError
 from footfall.server.models import captions
 from footfall.server.models.tokens import Tokens
 from footfall.server.train import contrastive, vocabulary
@@ -212,6 +214,21 @@ def test_rows_are_made_once_and_again_when_the_world_changes(tmp_path: Path) -> 
     (tmp_path / "world" / "train-0000.tar").rename(tmp_path / "world" / "train-0001.tar")
     keep(*arguments, "2")
     assert len(made) == 15
+
+
+def test_a_folder_that_goes_away_is_named(tmp_path: Path) -> None:
+    """What was begun there cannot be taken away any more either; that is no second error."""
+    write_world(tmp_path / "world", 2, 0)
+    folder = tmp_path / "kept"
+
+    def rows(sample: Sample) -> np.ndarray:
+        if folder.is_dir():
+            shutil.rmtree(folder)
+            folder.touch()
+        return np.ones((1, 2))
+
+    with pytest.raises(SaveError, match=re.escape(f"{folder} could not be written")):
+        keep(tmp_path / "world", "train", folder, rows, "1")
 
 
 def test_a_world_without_anything_is_named(tmp_path: Path) -> None:
