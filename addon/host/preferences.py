@@ -95,7 +95,7 @@ class FOOTFALL_AP_preferences(bpy.types.AddonPreferences):
         header.label(text="More")
         if body is not None:
             self._draw_folder(body, "worker_folder", str(folders.worker_folder()))
-            body.prop(self, "base_python")
+            body.prop(self, "base_python", placeholder="the first that suits")
             body.prop(self, "use_remote")
             column = body.column()
             column.active = self.use_remote
@@ -104,11 +104,7 @@ class FOOTFALL_AP_preferences(bpy.types.AddonPreferences):
 
     def _draw_folder(self, layout: bpy.types.UILayout, name: str, usual: str) -> None:
         """A folder and, while it is empty, the place that is used instead."""
-        layout.prop(self, name)
-        if not getattr(self, name):
-            row = layout.row()
-            row.enabled = False
-            row.label(text=f"Now: {texts.clean(usual, 90)}")
+        layout.prop(self, name, placeholder=texts.clean(usual, 90))
 
 
 CLASSES = (FOOTFALL_AP_preferences,)

@@ -42,7 +42,7 @@ NEXT_STEPS = {
     "wire": "Press Restart Worker in the menu above, then Try Again.",
     "forged": "Press Restart Worker in the menu above, then Try Again.",
     "malformed": "Press Restart Worker in the menu above, then Try Again.",
-    "version": "Restart Blender; if that does not help, set up the worker again in the preferences.",
+    "version": "Restart Blender; a worker on another computer needs the same version of Footfall.",
 }
 
 
@@ -53,10 +53,12 @@ def clean(text: str, most: int = 300) -> str:
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
 
-def wrap(text: str, width: int, lines: int = 6) -> list[str]:
-    """``text`` as at most ``lines`` lines of about ``width`` characters, for labels that do not wrap."""
-    found = textwrap.wrap(clean(text, width * lines), max(12, width), break_long_words=True)
-    return found[:lines] or [""]
+def wrap(text: str, width: int, lines: int = 10) -> list[str]:
+    """``text`` as at most ``lines`` lines of about ``width`` characters, for labels that do not wrap; what is
+    left out is shown by dots.
+    """
+    width = max(12, width)
+    return textwrap.wrap(clean(text, width * lines), width, max_lines=lines, placeholder="…") or [""]
 
 
 def next_step(code: str) -> str:

@@ -123,7 +123,7 @@ def _draw_one(layout: bpy.types.UILayout, entry: Any) -> None:
     row.prop(entry, "frame")
     row.operator("footfall.hit_jump", text="", icon="TIME").to = "active"
     row = box.row(align=True)
-    row.prop(entry, "subframe", text="Part", slider=True)
+    row.prop(entry, "subframe", text="Subframe", slider=True)
     row = box.row(align=True)
     for frames, text in ((-1.0, "-1"), (-0.1, "-0.1")):
         row.operator("footfall.hit_move", text=text).frames = frames

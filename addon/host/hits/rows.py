@@ -99,7 +99,7 @@ def draw_row(layout: bpy.types.UILayout, hit: Any) -> None:
     time.label(text=place(hit))
     row.prop(hit, "words", text="", emboss=False, placeholder=texts.clean(hit.kind, 30) or "hit")
     bar = row.row(align=True)
-    bar.ui_units_x = 1.6
+    bar.ui_units_x = 1.0  # the words want the room
     bar.progress(factor=min(max(hit.strength, 0.0), 1.0), text="")
 
 
@@ -113,6 +113,7 @@ def place(hit: Any) -> str:
 
 class FOOTFALL_MT_hits(bpy.types.Menu):
     bl_label = "Hits"
+    bl_description = "Switch all hits, or read, write and clear the list"
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout

@@ -27,7 +27,8 @@ def draw_shot(layout: bpy.types.UILayout, context: bpy.types.Context, chosen: An
     lines = layout.column(align=True)
     lines.scale_y = 0.85
     lines.active = not seen.fits
-    for number, line in enumerate(texts.wrap(seen.sentence, job_rows.characters(context))):
+    width = job_rows.characters(context) - (0 if seen.fits else job_rows.ICON)
+    for number, line in enumerate(texts.wrap(seen.sentence, width)):
         lines.label(text=line, icon="NONE" if seen.fits else "BLANK1" if number else "ERROR")
 
 
@@ -66,13 +67,13 @@ def draw_advanced(layout: bpy.types.UILayout, chosen: Any, width: int) -> None:
     body.prop(chosen, "bundle")
     note = bundles.find(chosen.bundle_name).note
     if note:
-        job_rows.lines(body, note, width, dim=True)
+        job_rows.lines(body, f"Licence: {note}", width, dim=True)
     if chosen.source == "words":
         body.prop(chosen, "words_through")
     body.prop(chosen, "mapper")
     row = body.row()
     row.active = chosen.source != "words"
-    row.prop(chosen, "per_second")
+    row.prop(chosen, "per_second", text="Pictures / s")  # the whole name has no room
 
 
 def draw_main(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

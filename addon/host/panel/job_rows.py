@@ -16,6 +16,7 @@ from ..sounds import jobs as placing_jobs
 
 SHOWN = 6  # ended jobs; older ones are forgotten soon
 HEARD = 4
+ICON = 3  # characters that an icon before a line takes
 
 
 def characters(context: bpy.types.Context) -> int:
@@ -133,11 +134,11 @@ def _draw_placed(layout: bpy.types.UILayout, job: Job, session: Session, width: 
     _button(row, "footfall.remove", job, icon="X")
     if work is None or not newest:
         return
+    for note in work.notes:  # first: they may say that something is missing
+        lines(layout, note, width, dim=True)
     if work.heard:
         words = ", ".join(texts.clean(heard.words, 40) for heard in work.heard[:HEARD])
         lines(layout, f"Heard: {words}", width, dim=True)
-    for note in work.notes:
-        lines(layout, note, width, dim=True)
 
 
 def lines(layout: bpy.types.UILayout, text: str, width: int, *, dim: bool = False) -> None:

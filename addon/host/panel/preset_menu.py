@@ -34,6 +34,7 @@ def own_folder() -> Path:
 
 class FOOTFALL_MT_presets(bpy.types.Menu):
     bl_label = "Presets"
+    bl_description = "Settings kept under a name: apply one, or keep those of the panel"
 
     def draw(self, _context: bpy.types.Context) -> None:
         from ... import presets

@@ -7,7 +7,6 @@ from typing import Any
 
 import bpy
 
-from .. import texts
 from ..panel.tab import CATEGORY
 
 
@@ -33,6 +32,7 @@ class FOOTFALL_PT_picture(bpy.types.Panel):
         return bool(picture_operators.painter(scene))
 
     def draw(self, context: bpy.types.Context) -> None:
+        from ..panel import job_rows
         from ..takes.operators import scene_of
         from ..worker import bundles
         from . import operators as picture_operators
@@ -50,9 +50,8 @@ class FOOTFALL_PT_picture(bpy.types.Panel):
         layout.prop(chosen, "takes")
         bundle = bundles.find(picture_operators.painter(scene))
         if bundle.name != scene.footfall.bundle_name or bundle.note:
-            row = layout.row()
-            row.active = False
-            row.label(text=texts.clean(f"{bundle.title}  {bundle.note}", 80), icon="BLANK1")
+            words = " · ".join(filter(None, (bundle.title, bundle.note)))
+            job_rows.lines(layout, words, job_rows.characters(context), dim=True)
         row = layout.row()
         row.scale_y = 1.4
         row.operator("footfall.picture", icon="IMAGE_DATA")

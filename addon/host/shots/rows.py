@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import live, orders, texts
+from .. import live, orders, sequencer, texts
 from ..panel import job_rows
 from . import batch as shot_batch
 from . import pictures as shot_pictures
@@ -41,7 +41,7 @@ def draw_row(layout: Any, item: Any) -> None:
     words.active = item.use
     words.alert = state == "failed"
     words.label(text=texts.clean(item.name, 60), icon=ICONS[state])
-    side = row.row()
+    side = row.row(align=True)
     side.alignment = "RIGHT"
     side.active = False
     if item.prompt:
@@ -139,7 +139,7 @@ def _lines(layout: bpy.types.UILayout, text: str, width: int, *, dim: bool = Fal
 
 def _seconds(shot: Any) -> float:
     scene = bpy.data.scenes.get(shot.scene)
-    return 0.0 if scene is None else float(shot.span.duration_s(orders.scene_rate(scene)))
+    return 0.0 if scene is None else float(shot.span.duration_s(sequencer.scene_rate(scene)))
 
 
 def _length(shot: Any) -> str:

@@ -179,6 +179,17 @@ class FOOTFALL_OT_take_play(_TakeOperator):
     bl_idname = "footfall.take_play"
     bl_label = "Bring Back"
 
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: Any) -> str:
+        """What the list has no room for, too."""
+        from . import panel
+        from . import strips as take_strips
+
+        strip = active(context)
+        takes = take_strips.takes_of(strip) if strip is not None else None
+        take = None if takes is None else takes.get(properties.take_id)
+        return "\n".join(filter(None, [panel.line(take, 200) if take is not None else "", cls.__doc__]))
+
     def act(self, context: bpy.types.Context, strip: Any, takes: Takes, take_id: str) -> str:
         from . import strips as take_strips
 

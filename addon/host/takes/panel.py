@@ -152,15 +152,17 @@ def draw_history(layout: bpy.types.UILayout, takes: Takes) -> None:
 _HOW = {"again": "again", "more": "like it", "nudge": "nudged", "update": "updated", "file": "own file"}
 
 
-def line(take: Take) -> str:
-    """One line of the history: "14:02  nudged  ·  wet gravel  ·  seed 7  ·  starter"."""
-    words, seed, bundle = _facts(take.story)
+def line(take: Take, most: int = 32) -> str:
+    """One line of the history: "14:02  nudged  ·  wet gravel  ·  seed 7  ·  starter"; at most ``most``
+    characters of words.
+    """
+    words, seed, bundle = _facts(take.story, most)
     facts = (_HOW.get(take.how, ""), words, seed, bundle)
     return "  ".join(filter(None, [_when(take.made), "  ·  ".join(filter(None, facts))]))
 
 
 @functools.lru_cache(maxsize=512)
-def _facts(story: str) -> tuple[str, str, str]:
+def _facts(story: str, most: int) -> tuple[str, str, str]:
     """Words, seed and model of a story, for people. Reads no more of it than that."""
     from ...takes.story_parts import shorten
 
@@ -169,7 +171,7 @@ def _facts(story: str) -> tuple[str, str, str]:
     named = ("background", "prompt") if plain.get("layer") == "bed" else ("prompt",)
     said = next((request[name] for name in named if request.get(name)), "")
     found = [said or plain.get("label") or plain.get("layer"), model.get("bundle")]
-    words, bundle = (texts.clean(text, 32) if isinstance(text, str) else "" for text in found)
+    words, bundle = (texts.clean(text, most) if isinstance(text, str) else "" for text in found)
     seed = request.get("seed")
     return words, f"seed {seed}" if type(seed) is int else "", bundle
 

@@ -42,7 +42,7 @@ class Row:
         """What an artist must know about the licence; "" if nothing."""
         if not self.licence:
             return ""
-        return self.licence if self.commercial else f"{self.licence}: not for commercial work"
+        return self.licence if self.commercial else f"{self.licence}, not for commercial work"
 
 
 class _Memory:

@@ -7,6 +7,7 @@ import bpy
 
 from ...worker.reports import BUSY, FAILED, LOADING, OFF, READY, RESTARTING, STARTING
 from .. import texts
+from ..panel.job_rows import ICON
 from ..session import Session
 from . import bundles
 
@@ -39,7 +40,7 @@ def draw(layout: bpy.types.UILayout, width: int, session: Session | None, bundle
     chosen = bundles.find(bundle)
     if not chosen.commercial and chosen.note:
         column = layout.column(align=True)
-        for number, line in enumerate(texts.wrap(chosen.note, width)):
+        for number, line in enumerate(texts.wrap(chosen.note, width - ICON)):
             column.label(text=line, icon="BLANK1" if number else "INFO")
     if session is not None and session.status.sentence and state != OFF:  # why it ended, its job has said
         _draw_sentence(layout, session.status.sentence, width, failed=state == FAILED)
@@ -60,7 +61,7 @@ def _facts(session: Session | None, bundle: str) -> list[str]:
 def _draw_sentence(layout: bpy.types.UILayout, sentence: str, width: int, *, failed: bool) -> None:
     column = layout.column(align=True)
     column.alert = failed
-    for line in texts.wrap(sentence, width):
+    for line in texts.wrap(sentence, width - ICON):
         column.label(text=line, icon="BLANK1")
     if failed:
         row = layout.row(align=True)

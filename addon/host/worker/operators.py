@@ -153,6 +153,7 @@ class FOOTFALL_OT_demo_shot(bpy.types.Operator):
 
 class FOOTFALL_MT_worker(bpy.types.Menu):
     bl_label = "Footfall"
+    bl_description = "The demo shot, the sound folder, the worker and its log, preferences"
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout

@@ -108,11 +108,13 @@ def draw(layout: bpy.types.UILayout, settings: Settings, width: int) -> None:
     width: characters that fit on a line.
     """
     if running():
-        _draw_running(layout)
+        _draw_running(layout, width)
+        return
+    if settings.remote or settings.worker_python is not None:  # nothing is needed here
         return
     found = status(settings)
     failed = failure()
-    if settings.worker_python is not None or (found.state == "ready" and failed is None):
+    if found.state == "ready" and failed is None:
         return
     words = failed.sentence if failed is not None else found.sentence
     if found.state == "missing" and failed is None:
@@ -129,7 +131,7 @@ def draw(layout: bpy.types.UILayout, settings: Settings, width: int) -> None:
         row.operator("footfall.copy_setup_details", text="", icon="COPYDOWN")
 
 
-def _draw_running(layout: bpy.types.UILayout) -> None:
+def _draw_running(layout: bpy.types.UILayout, width: int) -> None:
     progress = _setup.progress
     box = layout.box()
     box.label(text="Setting up the worker", icon="IMPORT")
@@ -137,6 +139,7 @@ def _draw_running(layout: bpy.types.UILayout) -> None:
     fraction = progress.fraction if progress is not None else 0.0
     row.progress(factor=fraction, text=f"{fraction:.0%}")
     row.operator("footfall.cancel_setup", text="", icon="X")
-    row = box.row()
-    row.active = False
-    row.label(text=texts.clean(progress.words if progress is not None else "Starting", 60))
+    column = box.column(align=True)
+    column.active, column.scale_y = False, 0.85
+    for line in texts.wrap(progress.words if progress is not None else "Starting", width - 2):
+        column.label(text=line)
