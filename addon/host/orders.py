@@ -32,7 +32,7 @@ class Order:
     ``aims``: joining.Aim of strips that get the sound as a new take, none for strips of its own;
     ``look``: called with the request instead of sending it, where only pictures and hits are wanted;
     ``home``: (name, session_uid) of the scene that the sound goes to, empty for the one that is seen;
-    ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see files.py.
+    ``scene_uid``: session_uid, good until another file is opened; ``file_id``: see session.py.
     """
 
     scene_name: str
@@ -77,6 +77,14 @@ def panel_scene(context: bpy.types.Context) -> bpy.types.Scene:
     if area is not None and area.type == "SEQUENCE_EDITOR":
         return sequencer.seq_scene(context)
     return context.scene
+
+
+def named_scene(name: str, context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene of this name, or the context's where none is named. Raises BadInput."""
+    scene = bpy.data.scenes.get(name) if name else context.scene
+    if scene is None:
+        raise BadInput(f"There is no scene “{name}” in this file; choose another one.")
+    return scene
 
 
 def from_panel(context: bpy.types.Context, file_id: str) -> Order:
@@ -176,7 +184,7 @@ def make(
     hits: one of options.HITS, or "" for what the scene says: its list, if there is a hit of this span in it,
     else wherever the panel says.
     """
-    rate = scene_rate(scene)
+    rate = sequencer.scene_rate(scene)
     length = span.duration_s(rate)
     if length > DURATION_S:
         raise BadInput(
@@ -218,11 +226,6 @@ def _listed(scene: bpy.types.Scene, span: FrameRange, rate: Rate, least: float) 
 
     hits = hit_list.inside(store.read(scene), span)
     return hit_list.heard(hits, span, rate, least) if hits else None
-
-
-def scene_rate(scene: bpy.types.Scene) -> Rate:
-    """The frame rate of ``scene``, exactly."""
-    return Rate(scene.render.fps, scene.render.fps_base)
 
 
 def frame_range(scene: bpy.types.Scene, kind: str) -> FrameRange:

@@ -25,10 +25,12 @@ import numpy as np
 
 from ...shots.frames import SHORT_SIDE, ShotFrames, model_size, most_frames
 from ...shots.motion import MotionFrames, plan_motion
-from ...timeline import FrameRange, Moment, Rate, moments, sample_times
+from ...timeline import FrameRange, Moment, moments, sample_times
 from ...wire import limits
 from ...wire.errors import BadInput, Cancelled, FootfallError
+from ..orders import named_scene
 from ..override import NotNow
+from ..sequencer import scene_rate
 from . import files as capture_files
 from . import offscreen as capture_offscreen
 from . import render as capture_render
@@ -39,7 +41,6 @@ from .simulation import frames_to_play
 from .state import UserState, find_scene, require_scene
 
 ROUTES = ("auto", "camera", "sequencer", "rendered", "render")
-MOTIONS = ("never", "footage", "always")  # footage: where the route is the sequencer
 PER_SECOND = {"draft": 2.0, "good": 4.0, "best": 8.0}  # pictures a second by quality
 
 _ON_SAVE, _ON_LOAD = bpy.app.handlers.save_pre, bpy.app.handlers.load_pre
@@ -52,7 +53,8 @@ class CaptureOptions:
     ``scene``: name; ``start``, ``end``: frames, both included (None: the scene's own range, or its preview
     range if that is switched on); ``per_second``: pictures a second; ``side``: pixels of the short side;
     ``shading``: auto, solid or material (route ``camera``); ``engine``: auto, workbench or cycles, and
-    ``samples`` (renders); ``motion``: when small grey pictures of every frame are taken too: one of MOTIONS.
+    ``samples`` (renders); ``motion``: when small grey pictures of every frame are taken too: never,
+    footage (where the route is the sequencer) or always.
     """
 
     scene: str = ""
@@ -100,10 +102,6 @@ def scene_range(scene: bpy.types.Scene, start: int | None = None, end: int | Non
     return span
 
 
-def scene_rate(scene: bpy.types.Scene) -> Rate:
-    return Rate(scene.render.fps, scene.render.fps_base)
-
-
 def choose_route(scene: bpy.types.Scene, span: FrameRange, *, window: bool) -> Choice:
     """The quickest route that shows what a render of ``scene`` would show. Raises BadInput if there is none.
 
@@ -129,10 +127,7 @@ def begin(context: bpy.types.Context, options: CaptureOptions) -> Capture | NoPi
     """Start a capture of ``options.scene``, or of the context's scene. Raises BadInput."""
     if options.route == NO_ROUTE:
         return NoPictures()
-    scene = bpy.data.scenes.get(options.scene) if options.scene else context.scene
-    if scene is None:
-        raise BadInput(f"There is no scene “{options.scene}” in this file; choose another one.")
-    return Capture(scene, options)
+    return Capture(named_scene(options.scene, context), options)
 
 
 def _open(

@@ -24,7 +24,7 @@ from ...batch.asked import FileJob
 from ...batch.running import DONE, FAILED, ONLY_FAILED, Batch, Entry
 from ...shots.listed import Shot
 from ...wire.errors import BY_CODE, BadInput, Cancelled, FootfallError, SaveError
-from .. import live, pump
+from .. import live, orders, pump
 from ..shots import batch as shot_batch
 from ..shots import export as batch_export
 from ..shots import find as shot_find
@@ -149,9 +149,7 @@ def _one(
 def _batch(
     job: FileJob, parsed: argparse.Namespace, session: Session, book: journal.Journal, file: str
 ) -> Batch:
-    scene = bpy.data.scenes.get(job.scene) if job.scene else bpy.context.scene
-    if scene is None:
-        raise BadInput(f"There is no scene “{job.scene}” in this file; choose another one.")
+    scene = orders.named_scene(job.scene, bpy.context)
     found = shot_find.find(scene, job.shots)
     strange = job.named - {shot.name for shot in found}
     if strange:

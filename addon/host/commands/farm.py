@@ -30,7 +30,7 @@ from ...sounds.placement import Shot
 from ...takes import provenance
 from ...wire.errors import BadInput, Cancelled, FootfallError, from_code
 from ...wire.messages import FoleyRequest, Result, Submit
-from .. import live, pump
+from .. import live, orders, pump
 from ..orders import Order
 from ..session import Session
 from ..shots import find as shot_find
@@ -117,9 +117,7 @@ def _number(wish: Wish, number: int) -> FarmShot:
 
 
 def _wishes(job: FileJob, session: Session) -> list[Wish]:
-    scene = bpy.data.scenes.get(job.scene) if job.scene else bpy.context.scene
-    if scene is None:
-        raise BadInput(f"There is no scene “{job.scene}” in this file; choose another one.")
+    scene = orders.named_scene(job.scene, bpy.context)
     shots = [shot for shot in shot_find.find(scene, job.shots) if shot.name not in job.skip]
     name = os.path.basename(bpy.data.filepath)
     return shot_find.wishes(shots, session.file_id, name, lambda shot: batch_command._asked(job, shot))

@@ -214,17 +214,14 @@ def _generate(parsed: argparse.Namespace, console: _Console, interrupt: _Interru
 def _order(parsed: argparse.Namespace, session: Session) -> Any:
     """What to do; ``session`` learns the folder that ``--model DIR`` names."""
     from ... import options
-    from ...wire.errors import BadInput
-    from .. import orders
+    from .. import orders, sequencer
     from ..worker import bundles
 
     name, session.models_folder = options.model_choice(parsed.model)
     settings = options.request_settings(parsed, bundles.queries_of(name, session.models_folder))
-    scene = bpy.data.scenes.get(parsed.scene) if parsed.scene else bpy.context.scene
-    if scene is None:
-        raise BadInput(f"There is no scene “{parsed.scene}” in this file; choose another one.")
+    scene = orders.named_scene(parsed.scene, bpy.context)
     span = orders.part(
-        orders.frame_range(scene, parsed.range), orders.scene_rate(scene), parsed.start, parsed.end
+        orders.frame_range(scene, parsed.range), sequencer.scene_rate(scene), parsed.start, parsed.end
     )
     return orders.make(
         scene,

@@ -26,9 +26,9 @@ class _File:
 
     def shot(self, scene: Any) -> tuple[Any, Any]:
         """(span, rate). Raises BadInput."""
-        from .. import orders
+        from .. import orders, sequencer
 
-        return orders.frame_range(scene, scene.footfall.range), orders.scene_rate(scene)
+        return orders.frame_range(scene, scene.footfall.range), sequencer.scene_rate(scene)
 
 
 class FOOTFALL_OT_hits_import(_File, Edit, ImportHelper):

@@ -83,7 +83,7 @@ def _look(scene: bpy.types.Scene) -> Look:
     try:
         sequencer.require_editable(scene)
         span = orders.frame_range(scene, chosen.range)
-        rate = orders.scene_rate(scene)
+        rate = sequencer.scene_rate(scene)
         length_s = float(span.duration_s(rate))
         route = chosen.source
         if route == "auto":

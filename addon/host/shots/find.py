@@ -101,7 +101,7 @@ def _wish(shot: Shot, file_id: str, file_name: str, asked: Asked) -> Wish:
     scene = bpy.data.scenes.get(shot.scene)
     if scene is None:
         return Wish(shot=shot, asked="", length_s=0.0, problem=BadInput(f"There is no scene “{shot.scene}”."))
-    rate = orders.scene_rate(scene)
+    rate = sequencer.scene_rate(scene)
     source = "sequencer" if shot.sequencer and asked.source == "auto" else asked.source
     settings = dict(asked.settings)
     own_seed = settings.get("seed") is None

@@ -19,7 +19,7 @@ import bpy
 from ...sounds import otio_text, stems, wav
 from ...timeline import FrameRange, Rate
 from ...wire.texts import scrub
-from .. import orders, sequencer
+from .. import sequencer
 
 RATE_HZ = 48_000
 _SLUG = 24
@@ -129,7 +129,7 @@ def _curves(action: Any) -> list[Any]:
 
 def plan(scene: bpy.types.Scene, found: list[Sound], target: Path) -> stems.Plan:
     """Stems of the scene's frame range, ``target`` as A.wav."""
-    rate, span = orders.scene_rate(scene), scene_span(scene)
+    rate, span = sequencer.scene_rate(scene), scene_span(scene)
     groups: dict[str, list[stems.Part]] = {}
     for sound in sorted(found, key=lambda one: (one.layer != "bed", one.group, one.start)):
         first, end = max(sound.start, span.start), min(sound.end, span.end + 1)
@@ -166,7 +166,7 @@ def stamp(scene: bpy.types.Scene, rate: Rate, span: FrameRange) -> wav.Stamp:
 
 def timeline(scene: bpy.types.Scene, found: list[Sound], folder: Path, film: Path | None = None) -> str:
     """The scene's sound as the text of an OpenTimelineIO file in ``folder``; ``film``: its picture."""
-    rate, span = orders.scene_rate(scene), scene_span(scene)
+    rate, span = sequencer.scene_rate(scene), scene_span(scene)
     tracks = []
     if film is not None:
         clip = otio_text.TrackClip(name=film.stem, path=film, start=span.start, frames=span.count)

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from footfall.addon.host import orders, sequencer
+from footfall.addon.host import sequencer
 from footfall.addon.host.shots.export import write_text
 from footfall.addon.host.sounds import export as sound_export
 from footfall.addon.sounds import otio_text, wav
@@ -78,7 +78,7 @@ class TestExport:
     def test_the_stamp_is_the_timecode_of_the_first_frame(self, tmp_path: Path) -> None:
         scene = bpy.context.scene
         scene.render.fps, scene.render.fps_base = 24, 1.001
-        stamp = sound_export.stamp(scene, orders.scene_rate(scene), FrameRange(1001, 1100))
+        stamp = sound_export.stamp(scene, sequencer.scene_rate(scene), FrameRange(1001, 1100))
         assert stamp.start == round(1001 * 1.001 / 24 * 48_000)
 
     def test_nothing_to_export(self) -> None:
