@@ -80,7 +80,6 @@ class Job:
     job_id: str
     label: str
     facts: Mapping[str, Fact]
-    created: float
     state: str = QUEUED
     phase: str = ""
     fraction: float = 0.0
@@ -124,11 +123,7 @@ class JobTable:
     def active(self) -> list[Job]:
         return [job for job in self._jobs.values() if job.active]
 
-    def not_placed(self) -> list[Job]:
-        """Finished sound that has no strip yet."""
-        return [job for job in self._jobs.values() if job.state == NOT_PLACED]
-
-    def add(self, job_id: str, now: float, label: str = "", facts: Mapping[str, Fact] | None = None) -> Job:
+    def add(self, job_id: str, label: str = "", facts: Mapping[str, Fact] | None = None) -> Job:
         """The entry of ``job_id``, made if there is none. Raises TypeError when a fact is not plain data."""
         known = self._jobs.get(job_id)
         if known is not None:
@@ -138,7 +133,7 @@ class JobTable:
         plain = dict(facts or {})
         for name, value in plain.items():
             _plain(name, value)
-        job = Job(job_id, label, MappingProxyType(plain), now)
+        job = Job(job_id, label, MappingProxyType(plain))
         self._jobs[job_id] = job
         return job
 

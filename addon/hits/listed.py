@@ -26,7 +26,6 @@ from ..wire.messages import Event
 from ..wire.texts import scrub
 
 FRAME = 1_000_000  # parts that a frame is counted in
-ORIGINS = ("scene", "pixels", "marker", "artist")
 NEAR_S = Fraction(1, 12)  # as far as a hit may have moved to be the same one, and at least NEAR_FRAMES
 NEAR_FRAMES = 2
 _OTHER_KIND, _OTHER_WORDS = (
@@ -98,7 +97,7 @@ def read_found(text: str) -> Found | None:
 class Hit:
     """One entry. ``at``: millionths of a frame from frame 0; ``place``: as Event's; ``on``: switched on.
 
-    found: None for one that the artist has added.
+    ``origin``: scene, pixels, marker or artist; ``found``: None for one that the artist has added.
     """
 
     at: int

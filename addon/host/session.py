@@ -163,7 +163,7 @@ class Session:
             "file_id": order.file_id,
             "pictures": order.source == SOUND,
         }
-        self.table.add(job_id, self.clock(), label, facts)
+        self.table.add(job_id, label, facts)
         self.works[job_id] = Work(order=order, request=request, started=self.clock(), watch=watch)
         self._forget()
         return job_id
@@ -171,7 +171,7 @@ class Session:
     def adopt(self, order: Order, stored: Any) -> str:
         """A job that was finished before, in this session or another: only its strips are to be placed."""
         job_id = uuid.uuid4().hex
-        job = self.table.add(job_id, self.clock(), order.label, {"scene": order.scene_name})
+        job = self.table.add(job_id, order.label, {"scene": order.scene_name})
         self.works[job_id] = Work(order=order, started=self.clock())
         for state in (SENT, DONE):
             self.table.move(job_id, state, self.clock())

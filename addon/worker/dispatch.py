@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..jobs import RetryBudget
-from ..wire.errors import FootfallError, WireError
+from ..wire.errors import FootfallError, WireError, WorkerTimeout
 from ..wire.limits import DETAIL, SENTENCE
 from ..wire.liveness import KILL_AFTER_S, STEP_DEADLINE_S, Action, StepDeadline
 from ..wire.messages import (
@@ -362,7 +362,7 @@ class Dispatcher:
     def _end(self, flight: _Flight, code: str, sentence: str, detail: str = "") -> None:
         """The job has no result. What the user wished, and what the deadline found, outweigh what is said."""
         if flight.watch.hung:
-            code, sentence = "timeout", _HUNG
+            code, sentence = WorkerTimeout.code, _HUNG
         elif flight.cancel_at is not None:
             self._tell_cancel(flight)
             code, sentence = "cancelled", "Cancelled."

@@ -135,7 +135,7 @@ def session_with(state: str, **facts: Any) -> Session:
     session = Session(clock=lambda: 100.0)
     order = SimpleNamespace(label="wet gravel", settings={}, file_id=session.file_id, scene_name="Scene")
     job_id = "0" * 32
-    job = session.table.add(job_id, 90.0, "wet gravel")
+    job = session.table.add(job_id, "wet gravel")
     session.works[job_id] = SimpleNamespace(  # type: ignore[assignment]
         order=order,
         heard=(Heard(words="rain on glass", weight=0.5),),

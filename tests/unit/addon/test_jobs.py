@@ -55,7 +55,7 @@ WAYS = {
 
 def table_with(state: str) -> JobTable:
     table = JobTable()
-    table.add(JOB, 0.0, "shot", {"scene": "Scene"})
+    table.add(JOB, "shot", {"scene": "Scene"})
     for step in WAYS[state]:
         table.move(JOB, step, 1.0)
     return table
@@ -82,8 +82,8 @@ def test_every_state_can_be_reached_and_every_active_one_left() -> None:
 
 def test_one_entry_per_job() -> None:
     table = JobTable()
-    first = table.add(JOB, 0.0, "first")
-    assert table.add(JOB, 5.0, "second") is first
+    first = table.add(JOB, "first")
+    assert table.add(JOB, "second") is first
     assert len(table) == 1
     assert JOB in table
 
@@ -91,18 +91,18 @@ def test_one_entry_per_job() -> None:
 @pytest.mark.parametrize("job_id", ["", "A" * 32, "a" * 31, "../" + "a" * 29, "g" * 32])
 def test_an_id_is_hexadecimal(job_id: str) -> None:
     with pytest.raises(Malformed):
-        JobTable().add(job_id, 0.0)
+        JobTable().add(job_id)
 
 
 @pytest.mark.parametrize("value", [object(), [1], {"a": 1}, (1, object()), b"x"])
 def test_facts_are_plain_data(value: Any) -> None:
     with pytest.raises(TypeError, match="plain data"):
-        JobTable().add(JOB, 0.0, facts={"strip": value})
+        JobTable().add(JOB, facts={"strip": value})
 
 
 def test_facts_cannot_be_changed_behind_our_back() -> None:
     given_facts = {"scene": "Scene", "start": Fraction(3, 2), "channels": (1, 2)}
-    job = JobTable().add(JOB, 0.0, facts=given_facts)
+    job = JobTable().add(JOB, facts=given_facts)
     given_facts["scene"] = "Other"
     assert job.facts["scene"] == "Scene"
     with pytest.raises(TypeError):
@@ -211,9 +211,7 @@ def test_trying_again_starts_clean() -> None:
 def test_a_removed_strip_can_be_placed_again() -> None:
     table = table_with(PLACED)
     table.move(JOB, NOT_PLACED, 2.0)
-    assert [job.job_id for job in table.not_placed()] == [JOB]
-    table.move(JOB, PLACED, 3.0)
-    assert not table.not_placed()
+    assert table.move(JOB, PLACED, 3.0).state == PLACED
 
 
 def test_active_jobs_cannot_be_removed() -> None:
@@ -230,7 +228,7 @@ def test_history_is_bounded_and_sound_is_forgotten_last() -> None:
     table = JobTable(history=10)
     for number in range(40):
         job_id = f"{number:032x}"
-        table.add(job_id, float(number))
+        table.add(job_id)
         table.move(job_id, SENT, float(number))
         if number % 4 == 0:
             table.move(job_id, DONE, float(number))
@@ -238,8 +236,8 @@ def test_history_is_bounded_and_sound_is_forgotten_last() -> None:
         else:
             table.fail(job_id, float(number), "timeout", "It hung.")
     assert len(table) == 10
-    assert len(table.not_placed()) == 10
-    table.add(JOB, 99.0)
+    assert {job.state for job in table.all()} == {NOT_PLACED}
+    table.add(JOB)
     assert len(table) == 11, "what is active does not count"
 
 
