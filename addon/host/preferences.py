@@ -99,7 +99,7 @@ class FOOTFALL_AP_preferences(bpy.types.AddonPreferences):
             body.prop(self, "use_remote")
             column = body.column()
             column.active = self.use_remote
-            column.prop(self, "remote_address")
+            column.prop(self, "remote_address", placeholder="192.168.1.20:5599")
             column.prop(self, "remote_keys")
 
     def _draw_folder(self, layout: bpy.types.UILayout, name: str, usual: str) -> None:

@@ -126,7 +126,8 @@ class FOOTFALL_PT_take_history(bpy.types.Panel):
 
 
 def draw_history(layout: bpy.types.UILayout, takes: Takes) -> None:
-    """The tree, newest first: time, words, seed, model; and what can be done with each."""
+    """The tree, newest first: number, time, words, seed, model; and what can be done with each."""
+    numbers = {take.id: str(number) for number, take in enumerate(takes.playable, 1)}
     column = layout.column(align=True)
     for depth, take in takes.rows():
         row = column.row(align=True)
@@ -137,7 +138,8 @@ def draw_history(layout: bpy.types.UILayout, takes: Takes) -> None:
         label.alignment = "LEFT"
         label.active = heard or take.playable
         icon = "PLAY_SOUND" if heard else "RADIOBUT_OFF" if take.playable else "TRASH"
-        label.operator("footfall.take_play", text=line(take), icon=icon, emboss=False).take_id = take.id
+        words = "  ".join(filter(None, (numbers.get(take.id), line(take))))
+        label.operator("footfall.take_play", text=words, icon=icon, emboss=False).take_id = take.id
         row = row.row(align=True)
         row.alignment = "RIGHT"
         if not take.path:

@@ -67,6 +67,14 @@ def test_three_takes(strip: Any) -> None:
     assert "does not tell what it heard" in text
 
 
+def test_takes_of_one_request_are_told_apart_by_their_numbers(strip: Any) -> None:
+    """Their words, seed and time are the same."""
+    takes = take_strips.takes_of(strip)
+    take_strips.keep(strip, takes.changed(takes.takes[0].id, deleted=True))
+    rows = [line for line in drawn(strip).splitlines() if "seed 7" in line]
+    assert [line.strip("[").split("  ")[0] for line in rows] == ["2", "1", "wet"]  # the newest first
+
+
 @pytest.mark.parametrize(
     ("layer", "request_", "words"),
     [
