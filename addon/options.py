@@ -83,20 +83,28 @@ def _layers(text: str) -> tuple[str, ...]:
     return names
 
 
-def seconds(text: str) -> Fraction:
-    """A time on the command line, as 2.5 or 1001/24."""
+def seconds(text: str, most: int = limits.DURATION_S) -> Fraction:
+    """A time on the command line, as 2.5 or 1001/24, up to ``most`` seconds."""
     try:
         value = rational(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not 0 <= value <= limits.DURATION_S:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {limits.DURATION_S}")
+    if not 0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {most}")
     return value
 
 
 def add_sound_options(parser: argparse.ArgumentParser) -> None:
     """What the sound is to be like: prompt, takes, seed, quality, model, layers."""
     group = parser.add_argument_group("sound")
+    _add_words(group)
+    _add_takes(group)
+    _add_model(group)
+    _add_hits(group)
+    _add_layer_options(parser)
+
+
+def _add_words(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--prompt", type=prompt_text, default="", metavar="TEXT", help="words that push the sound"
     )
@@ -121,6 +129,9 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         metavar="0..1",
         help="how far the words pull: 0 the picture alone, 1 the words alone (default 0.5)",
     )
+
+
+def _add_takes(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--takes", type=bounded(int, 1, limits.TAKES), default=1, metavar="N", help="versions to choose from"
     )
@@ -136,6 +147,9 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="same seed, same sound (default: random)",
     )
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--quality", choices=QUALITIES, default="good", help="speed against care (default good)"
     )
@@ -146,6 +160,9 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--condition", choices=CONDITIONS, default="picture", help="what to listen to (default picture)"
     )
+
+
+def _add_hits(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--layers",
         type=_layers,
@@ -167,7 +184,6 @@ def add_sound_options(parser: argparse.ArgumentParser) -> None:
         metavar="0..1",
         help="hits weaker than this stay silent (default: as the scene says, else 0)",
     )
-    _add_layer_options(parser)
 
 
 def _add_layer_options(parser: argparse.ArgumentParser) -> None:

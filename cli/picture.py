@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ..addon import options as shared
 from ..addon.folders import models_folder
-from ..addon.hits.file import rational
 from ..addon.pictures import files as picture_files
 from ..addon.pictures import storyboard
 from ..addon.pictures.story import asked, story
@@ -111,13 +110,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _moment(text: str) -> Fraction:
-    try:
-        value = rational(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not 0 <= value <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and {LONGEST_S}")
-    return value
+    return shared.seconds(text, LONGEST_S)
 
 
 def _window(text: str) -> Fraction:

@@ -4,8 +4,8 @@
 One line of settings comes in on stdin, which stays open as the lifeline. One line with our address goes out
 on stdout, and that is all that ever does: by then file descriptors 1 and 2 lead to the log. The process
 ends with a code of ``addon/wire/exits.py``. Command line: ``--bind tcp://127.0.0.1:PORT`` for a fixed port
-of this computer, ``--remote --bind tcp://HOST:PORT --keys FOLDER`` for others (curve.py), ``--verbose`` for
-more in the log. SIGUSR1 writes into the log what each thread is doing.
+of this computer, ``--remote --bind tcp://HOST:PORT --keys FOLDER`` for others (worker/curve.py),
+``--verbose`` for more in the log. SIGUSR1 writes into the log what each thread is doing.
 """
 
 from __future__ import annotations

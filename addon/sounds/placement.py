@@ -5,8 +5,9 @@ The plan is made on the IO thread, where the WAVs are written by it; the strips 
 
 * Strips start on whole frames only, so a sub-frame rest becomes silence at the start of the WAV, and the WAV
   is filled up to whole frames, since Blender would cut a rest at its end.
-* All takes of one sound share one strip, which plays the first; the others wait in its list (history.py).
-  Their files begin at the same frame, so that a strip changes its take by changing its file.
+* All takes of one sound share one strip, which plays the first; the others wait in its list
+  (addon/takes/history.py). Their files begin at the same frame, so that a strip changes its take by changing
+  its file.
 * Many hits of one kind are gathered in a meta strip; one that is moved or opened leaves every strip in it as
   it is.
 * Nothing that exists is moved, renamed or overlapped: a channel is ours when it bears our name, or when it is

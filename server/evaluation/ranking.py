@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it is worth to let the round trip choose among takes (round_trip.py).
+"""What it is worth to let the round trip choose among takes (making/round_trip.py).
 
 Several takes of held-out shots are made from their pictures, and the one that a way of ranking puts first is
 judged.

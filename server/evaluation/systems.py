@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is compared: a bundle with a mapper and settings, or a folder of sounds that something else made.
 
-A bundle's sounds come out of the very parts that serve the add-on (job.py, rendering.py), several shots in
-one pass. Finished sounds are kept under a hash of all that decides them: a run that was stopped goes on.
+A bundle's sounds come out of the very parts that serve the add-on (making/job.py, making/rendering.py),
+several shots in one pass. Finished sounds are kept under a hash of all that decides them: a run that was
+stopped goes on.
 """
 
 from __future__ import annotations

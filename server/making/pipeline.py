@@ -9,10 +9,10 @@
 
     motion (T', h, w) grey -> hits and cuts, added to the request's own, first of all
 
-``FoleyPipeline`` is the engine's Pipeline (control.py). Models are loaded once and stay until ``release``;
-nothing else of a job stays but what is remembered under a hash of all that decides it, so no job changes
-another's sound. conditions.py goes the first half of the way, rendering.py the second, job.py says what is
-to be made.
+``FoleyPipeline`` is the engine's Pipeline (server/control.py). Models are loaded once and stay until
+``release``; nothing else of a job stays but what is remembered under a hash of all that decides it, so no job
+changes another's sound. conditions.py goes the first half of the way, rendering.py the second, job.py says
+what is to be made.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def cylinder(radius: float = 0.5, height: float = 1.0, sides: int = 20, top: flo
 
 
 def rod(radius: float = 0.5, sides: int = 10, top: float | None = None) -> Shape:
-    """A cylinder from the origin one unit up: what ``Stage.stretch`` lays between two points."""
+    """A cylinder from the origin one unit up: what ``build.stretch`` lays between two points."""
     return cylinder(radius, 1.0, sides, top).moved((0, 0, 0.5))
 
 

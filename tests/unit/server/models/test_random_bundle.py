@@ -16,7 +16,7 @@ from footfall.server.models.random_bundle import builders, write_random_bundle
 from footfall.server.models.tokens import Tokens
 from footfall.server.models.weights import load_weights, read_header
 
-# The cards and sources that science.md names: UNets measured, totals from the model cards.
+# The public bundles: UNets measured, totals from their model cards.
 UNET = {"audioldm-s-full-v2": 185_036_552, "audioldm-m-full": 415_954_568, "audioldm-l-full": 739_139_080}
 CARD_TOTAL_M = {"audioldm-s-full-v2": 421, "audioldm-m-full": 652, "audioldm-l-full": 975}
 CLAP = {"audioldm-s-full-v2": 153_492_890, "audioldm-m-full": 193_913_882, "audioldm-l-full": 153_492_890}
