@@ -27,6 +27,13 @@ def refuse(operator: bpy.types.Operator, error: FootfallError) -> Outcome:
     return REFUSED
 
 
+def allowed(operator: type[bpy.types.Operator], why_not: str) -> bool:
+    """The answer of a poll: yes, or no and what the greyed button says about it."""
+    if why_not:
+        operator.poll_message_set(why_not)
+    return not why_not
+
+
 class FOOTFALL_OT_generate(bpy.types.Operator):
     """Queues a job; the pump takes its pictures and places its sound."""
 
@@ -40,12 +47,7 @@ class FOOTFALL_OT_generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if context.scene is None:
-            return False
-        why = shots.why_not(context)
-        if why:
-            cls.poll_message_set(why)
-        return not why
+        return context.scene is not None and allowed(cls, shots.why_not(context))
 
     job_id = ""
 

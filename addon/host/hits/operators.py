@@ -14,7 +14,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from ...wire import limits
 from ...wire.errors import BadInput, FootfallError
 from .. import live
-from ..operators import FINISHED, REFUSED, Outcome, refuse, wake
+from ..operators import FINISHED, REFUSED, Outcome, allowed, refuse, wake
 from . import store
 
 FRAME = store.FRAME
@@ -87,9 +87,7 @@ class FOOTFALL_OT_hits_find(bpy.types.Operator):
             why = "Hits come from your own list only"
         elif hit_finding.running() is not None:
             why = "A search is running"
-        if why:
-            cls.poll_message_set(why)
-        return not why
+        return allowed(cls, why)
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         from . import finding as hit_finding

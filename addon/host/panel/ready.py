@@ -107,8 +107,8 @@ def why_not(context: bpy.types.Context) -> str:
     """Why Generate cannot be pressed, in words; "" when it can."""
     from .. import orders
 
-    if not setup_worker.ready(current()):
-        return "Set up the worker first"
+    if no_worker := setup_worker.why_not(current()):
+        return no_worker
     if not orders.panel_scene(context).footfall.layers():
         return "Switch on at least one layer: Bed or Spots"
     seen = look(context)

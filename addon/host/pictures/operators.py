@@ -13,7 +13,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty,
 from ...wire import limits
 from ...wire.errors import FootfallError
 from .. import live, texts
-from ..operators import FINISHED, Outcome, refuse, wake
+from ..operators import FINISHED, Outcome, allowed, refuse, wake
 from ..settings import current
 from ..takes.operators import scene_of
 from ..worker import bundles
@@ -70,10 +70,7 @@ class FOOTFALL_OT_picture(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        why = why_not(context)
-        if why:
-            cls.poll_message_set(why)
-        return not why
+        return allowed(cls, why_not(context))
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         from . import orders as picture_orders
@@ -98,8 +95,8 @@ def why_not(context: bpy.types.Context) -> str:
     scene = scene_of(context)
     if scene is None or not selected(scene):
         return "Select a sound strip"
-    if not setup_worker.ready(current()):
-        return "Set up the worker first"
+    if no_worker := setup_worker.why_not(current()):
+        return no_worker
     bundle = scene.footfall.bundle_name
     if not bundles.find(bundle).paints_sounds and not painters():
         return "No model here paints what it hears"

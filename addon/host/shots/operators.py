@@ -13,7 +13,7 @@ from bpy.props import EnumProperty, StringProperty
 
 from ...wire.errors import FootfallError
 from .. import live, texts
-from ..operators import FINISHED, REFUSED, Outcome, refuse, wake
+from ..operators import FINISHED, REFUSED, Outcome, allowed, refuse, wake
 from ..settings import current
 from ..worker import setup as setup_worker
 from . import properties as shot_properties
@@ -64,10 +64,7 @@ class FOOTFALL_OT_shots_generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        ready = setup_worker.ready(current())
-        if not ready:
-            cls.poll_message_set("Set up the worker first")
-        return ready
+        return allowed(cls, setup_worker.why_not(current()))
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: Any) -> str:
@@ -156,9 +153,7 @@ class FOOTFALL_OT_export_sound(bpy.types.Operator):
         there = context.scene is not None and any(
             sequencer.uuid_of(strip) for strip in sequencer.all_strips(orders.panel_scene(context))
         )
-        if not there:
-            cls.poll_message_set("There is no sound of Footfall's in this scene yet")
-        return there
+        return allowed(cls, "" if there else "There is no sound of Footfall's in this scene yet")
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Outcome:
         blend = Path(bpy.data.filepath) if bpy.data.filepath else Path.home() / "sound.blend"

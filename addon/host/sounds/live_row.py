@@ -9,7 +9,7 @@ import bpy
 
 from ...wire.errors import FootfallError
 from .. import live, texts
-from ..operators import FINISHED, REFUSED, Outcome, refuse, wake
+from ..operators import FINISHED, REFUSED, Outcome, allowed, refuse, wake
 from ..settings import current
 from ..worker import setup as setup_worker
 
@@ -30,10 +30,7 @@ class FOOTFALL_OT_live_preview(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        if setup_worker.ready(current()):
-            return True
-        cls.poll_message_set("Set up the worker first")
-        return False
+        return allowed(cls, setup_worker.why_not(current()))
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         from .. import orders

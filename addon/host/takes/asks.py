@@ -13,7 +13,7 @@ from bpy.props import FloatProperty, PointerProperty, StringProperty
 from ...wire import limits
 from ...wire.errors import FootfallError
 from .. import live, texts
-from ..operators import FINISHED, REFUSED, Outcome, refuse, wake
+from ..operators import FINISHED, REFUSED, Outcome, allowed, refuse, wake
 from ..settings import current
 from ..worker import setup as setup_worker
 from .operators import NONE_SELECTED, active, chosen, scene_of
@@ -45,11 +45,7 @@ class Ask(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         why = "" if active(context) is not None else NONE_SELECTED
-        if not why and not setup_worker.ready(current()):
-            why = "Set up the worker first"
-        if why:
-            cls.poll_message_set(why)
-        return not why
+        return allowed(cls, why or setup_worker.why_not(current()))
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         from . import jobs as take_jobs
@@ -204,11 +200,7 @@ class FOOTFALL_OT_update_changed(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         scene = scene_of(context)
         why = "" if scene is not None and scene.sequence_editor is not None else "There is no sound yet"
-        if not why and not setup_worker.ready(current()):
-            why = "Set up the worker first"
-        if why:
-            cls.poll_message_set(why)
-        return not why
+        return allowed(cls, why or setup_worker.why_not(current()))
 
     def execute(self, context: bpy.types.Context) -> Outcome:
         from . import update_changed

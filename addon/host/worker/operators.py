@@ -9,7 +9,7 @@ import bpy
 
 from ...wire.errors import FootfallError
 from .. import live
-from ..operators import FINISHED, REFUSED, Outcome, refuse, wake
+from ..operators import FINISHED, REFUSED, Outcome, allowed, refuse, wake
 from ..settings import PACKAGE, current
 from . import setup as setup_worker
 
@@ -25,10 +25,7 @@ class FOOTFALL_OT_setup_worker(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        if setup_worker.running():
-            cls.poll_message_set("The worker is being set up already")
-            return False
-        return True
+        return allowed(cls, "The worker is being set up already" if setup_worker.running() else "")
 
     def execute(self, _context: bpy.types.Context) -> Outcome:
         session = live.get()
@@ -76,10 +73,7 @@ class FOOTFALL_OT_restart_worker(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        if not setup_worker.ready(current()):
-            cls.poll_message_set("Set up the worker first")
-            return False
-        return True
+        return allowed(cls, setup_worker.why_not(current()))
 
     def execute(self, _context: bpy.types.Context) -> Outcome:
         session = live.get()

@@ -59,6 +59,11 @@ def ready(settings: Settings) -> bool:
     return settings.remote or settings.worker_python is not None or status(settings).python is not None
 
 
+def why_not(settings: Settings) -> str:
+    """What a button that needs the worker says where there is none; "" where there is."""
+    return "" if ready(settings) else "Set up the worker first"
+
+
 def begin(settings: Settings) -> None:
     """Start to make the environment. Raises a FootfallError when that makes no sense now."""
     from ...setup.making import WorkerSetup
