@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import bpy
@@ -14,6 +15,7 @@ from footfall.addon.host.demo import shot as demo_shot
 from footfall.addon.host.demo.shot import BALL, BLOCK, CAN, FPS, HITS, MARBLE, STEEL, TOP
 from footfall.addon.host.hits import events
 from footfall.addon.timeline import FrameRange, Rate
+from footfall.addon.wire.errors import SaveError
 from footfall.tests.blender.traces import changes, snapshot
 
 FALLS = [(hit, TOP) for hit in HITS if hit.thing in (BALL, STEEL)]
@@ -131,3 +133,11 @@ def test_preview_frames(shot: bpy.types.Scene, tmp_path: Path) -> None:
     assert len(list((tmp_path / "frames").iterdir())) == 2
     # Matrices are only made by the first evaluation, which is the render's.
     assert not [line for line in changes(before, snapshot()[shot.name]) if "/matrix_" not in line]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_full_disk_is_told(shot: bpy.types.Scene, tmp_path: Path) -> None:
+    from footfall.tests.fakes.small_disk import small_disk
+
+    with small_disk(200), pytest.raises(SaveError, match="make room"):
+        demo_shot.render(shot, tmp_path, width=64, samples=1, frames=range(117, 118))

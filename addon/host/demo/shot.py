@@ -17,6 +17,7 @@ from pathlib import Path
 
 import bpy
 
+from ...wire.errors import SaveError
 from . import parts
 
 NAME = "Footfall demo"
@@ -26,6 +27,7 @@ GRAVITY = 9.81
 TOP = 0.75  # of the workbench, above the floor
 BACKGROUND = "rain on a window"  # what an animator adds: the starter hears a train in this picture
 
+_PNG_END = b"IEND\xaeB`\x82"
 _Settings = Mapping[str, Mapping[str, object]]
 
 
@@ -264,7 +266,7 @@ def render(
 ) -> list[Path]:
     """The shot's ``frames`` (all of them by default) as small PNGs named by their numbers.
 
-    Settings and frame are put back; the Render Result is not.
+    Settings and frame are put back; the Render Result is not. Raises SaveError.
     """
     settings = {
         "": {"frame_start": scene.frame_start, "frame_end": scene.frame_end, "frame_step": scene.frame_step},
@@ -295,7 +297,15 @@ def render(
         _exchange(scene, before)
         scene.frame_set(frame)
     wanted = frames or range(scene.frame_start, scene.frame_end + 1)
-    return [folder / f"{number:04d}.png" for number in wanted]
+    pictures = [folder / f"{number:04d}.png" for number in wanted]
+    if not all(map(_is_whole, pictures)):
+        raise SaveError(f"The pictures in {folder} are not whole; make room there and start again.")
+    return pictures
+
+
+def _is_whole(picture: Path) -> bool:
+    """On a full disk Blender writes half a PNG and calls it finished."""
+    return picture.is_file() and picture.read_bytes().endswith(_PNG_END)
 
 
 def _exchange(scene: bpy.types.Scene, settings: _Settings) -> _Settings:
