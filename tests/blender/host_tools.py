@@ -3,21 +3,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
+import footfall
 import pytest
 
 IS_MODULE = not bpy.app.binary_path  # Blender as a Python module, not a program
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_WORKER = ROOT / "tests" / "fakes" / "fake_worker.py"
 PATIENCE_S = 60.0
+
+
+@contextlib.contextmanager
+def enabled_addon(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The add-on, enabled with a fake worker; all that it keeps lies in ``folder``."""
+    from footfall.addon.host.panel import ready
+
+    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(folder)))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    footfall.register()
+    ready.forget()
+    try:
+        yield
+    finally:
+        footfall.unregister()
 
 
 def fake_python(folder: Path) -> Path:

@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import footfall
 import numpy as np
 import pytest
 from footfall.addon.host import live, sequencer
-from footfall.addon.host.panel import ready as shots
 from footfall.addon.host.pictures import operators as picture_operators
 from footfall.addon.host.pictures import readers
 from footfall.addon.host.worker import bundles
 from footfall.addon.pictures import story as picture_story
 from footfall.addon.sounds import wav
 from footfall.addon.wire.messages import BundleInfo
-from footfall.tests.blender.host_tools import fake_python, movie_of_colours, states, turn
+from footfall.tests.blender.host_tools import enabled_addon, movie_of_colours, states, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
 
@@ -33,16 +31,12 @@ PAINTS = BundleInfo(name="starter", makes=("sound", "pictures"), paints_sounds=T
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The add-on over a saved shot, with a model that paints."""
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    shots.forget()
-    bundles.report([PAINTS])
-    movie_of_colours(bpy.context.scene, 24 * 12)
-    bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = FPS, 1.0
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        bundles.report([PAINTS])
+        movie_of_colours(bpy.context.scene, 24 * 12)
+        bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = FPS, 1.0
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        yield
 
 
 def write_sound(path: Path, seconds: float = 10.0, rate_hz: int = 8_000, channels: int = 2) -> Path:

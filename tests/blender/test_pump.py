@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import footfall
 import pytest
 from footfall.addon.host import handlers, live, pump
-from footfall.addon.host.panel import ready as shots
 from footfall.addon.host.sounds import jobs as placing_jobs
 from footfall.addon.host.worker import bundles
-from footfall.tests.blender.host_tools import ROOT, fake_python, movie_of_colours, our_strips, states, turn
+from footfall.tests.blender.host_tools import ROOT, enabled_addon, movie_of_colours, our_strips, states, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
 TICK_S = 0.05
@@ -25,14 +23,10 @@ TICK_S = 0.05
 
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    shots.forget()
-    movie_of_colours(bpy.context.scene)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        movie_of_colours(bpy.context.scene)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        yield
 
 
 def generate(prompt: str = "") -> Any:

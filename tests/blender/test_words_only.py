@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import footfall
 import pytest
 from footfall.addon import options, words_only
 from footfall.addon.host import live, orders, properties
@@ -19,7 +18,7 @@ from footfall.addon.host.panel import settings as panel_settings
 from footfall.addon.host.worker import bundles
 from footfall.addon.takes import provenance
 from footfall.addon.wire.messages import CONDITIONS, BundleInfo
-from footfall.tests.blender.host_tools import fake_python, our_strips, turn
+from footfall.tests.blender.host_tools import enabled_addon, our_strips, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
 
@@ -27,14 +26,10 @@ pytestmark = pytest.mark.usefixtures("audio")
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The add-on over an empty scene: no camera, no strip, nothing that could be looked at."""
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    shots.forget()
-    bpy.context.scene.frame_end = 48
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "dark.blend"))
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        bpy.context.scene.frame_end = 48
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "dark.blend"))
+        yield
     bundles.forget()
 
 

@@ -14,24 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import footfall
 import pytest
 from footfall.addon.host import live
 from footfall.addon.host.commands import run as commands
-from footfall.tests.blender.host_tools import IS_MODULE, ROOT, fake_python, movie_of_colours, our_strips
+from footfall.tests.blender.host_tools import IS_MODULE, ROOT, enabled_addon, movie_of_colours, our_strips
 
 pytestmark = pytest.mark.usefixtures("audio")
 
 
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    movie_of_colours(bpy.context.scene, frames=48)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        movie_of_colours(bpy.context.scene, frames=48)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        yield
 
 
 def run(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:

@@ -6,15 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import footfall
 import pytest
-from footfall.tests.blender.host_tools import fake_python
+from footfall.tests.blender.host_tools import enabled_addon
 
 
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        yield

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import footfall
 import pytest
 from footfall.addon.host import live, sequencer
-from footfall.addon.host.panel import ready as shots
 from footfall.addon.host.sounds import live_preview, speaker
 from footfall.addon.wire.errors import BadInput
-from footfall.tests.blender.host_tools import fake_python, movie_of_colours, our_strips, turn
+from footfall.tests.blender.host_tools import enabled_addon, movie_of_colours, our_strips, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
 
@@ -22,17 +20,13 @@ pytestmark = pytest.mark.usefixtures("audio")
 @pytest.fixture(autouse=True)
 def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
     """The add-on over a shot of ten seconds; what comes out of the loudspeakers: samples, rate."""
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     sounds: list[tuple[int, int]] = []
     monkeypatch.setattr(speaker, "play", lambda waveform, rate: sounds.append((len(waveform), rate)))
-    footfall.register()
-    shots.forget()
-    movie_of_colours(bpy.context.scene, 240)
-    bpy.context.scene.footfall.random_seed = False
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    yield sounds
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        movie_of_colours(bpy.context.scene, 240)
+        bpy.context.scene.footfall.random_seed = False
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        yield sounds
 
 
 def switch_on() -> Any:

@@ -10,15 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import bpy
-import footfall
 import pytest
 from footfall.addon.host import live, orders, sequencer
 from footfall.addon.host.panel import preset_menu
-from footfall.addon.host.panel import ready as shots
 from footfall.addon.host.takes import asks
 from footfall.addon.host.takes import strips as take_strips
 from footfall.addon.takes import history, provenance
-from footfall.tests.blender.host_tools import fake_python, movie_of_colours, our_strips, turn
+from footfall.tests.blender.host_tools import enabled_addon, movie_of_colours, our_strips, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
 
@@ -26,14 +24,10 @@ pytestmark = pytest.mark.usefixtures("audio")
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The add-on over a shot that is saved in a folder of its own."""
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    shots.forget()
-    movie_of_colours(bpy.context.scene)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        movie_of_colours(bpy.context.scene)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        yield
 
 
 def generate(prompt: str = "tin", takes: int = 1, seed: int = 7, hits: tuple[int, ...] = ()) -> Any:

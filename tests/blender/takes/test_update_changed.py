@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import footfall
 import pytest
 from footfall.addon.host import live, sequencer
-from footfall.addon.host.panel import ready as shots
 from footfall.addon.host.takes import strips as take_strips
 from footfall.addon.host.takes import update_changed
-from footfall.tests.blender.host_tools import fake_python, movie_of_colours, our_strips, turn
+from footfall.tests.blender.host_tools import enabled_addon, movie_of_colours, our_strips, turn
 
 pytestmark = pytest.mark.usefixtures("audio")
 
@@ -23,22 +21,18 @@ pytestmark = pytest.mark.usefixtures("audio")
 @pytest.fixture(autouse=True)
 def enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A shot with two hits and its sound."""
-    monkeypatch.setenv("FOOTFALL_WORKER_PYTHON", str(fake_python(tmp_path)))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    footfall.register()
-    shots.forget()
-    scene = bpy.context.scene
-    movie_of_colours(scene)
-    colour().color = (0.2, 0.4, 0.6)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    scene.timeline_markers.new("hit glass", frame=6)
-    scene.timeline_markers.new("hit wood", frame=15)
-    chosen = scene.footfall
-    chosen.prompt, chosen.random_seed, chosen.seed, chosen.events = "tin", False, 7, "markers"
-    bpy.ops.footfall.generate()
-    finish()
-    yield
-    footfall.unregister()
+    with enabled_addon(tmp_path, monkeypatch):
+        scene = bpy.context.scene
+        movie_of_colours(scene)
+        colour().color = (0.2, 0.4, 0.6)
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+        scene.timeline_markers.new("hit glass", frame=6)
+        scene.timeline_markers.new("hit wood", frame=15)
+        chosen = scene.footfall
+        chosen.prompt, chosen.random_seed, chosen.seed, chosen.events = "tin", False, 7, "markers"
+        bpy.ops.footfall.generate()
+        finish()
+        yield
 
 
 def colour() -> Any:
