@@ -80,7 +80,7 @@ _TEXTS = ("title", "licence", "clip", "clap", "note", "source")
 _KEYS = {"format", "name", "commercial", "sampling_rate", "random", "files", "sampling", *_TEXTS}
 _KEYS |= {"condition", "views"}  # since formats 2 and 3
 _MOST_VIEWS, _SMALLEST_VIEW = 8, 0.1
-_SOLVERS = ("ddim", "dpm++", "unipc")
+SOLVERS = ("ddim", "dpm++", "unipc")  # as in sampling/schedules.py, which loads torch; a test compares them
 # What [sampling.QUALITY] may say, each with its lowest and highest value. Counts are whole numbers.
 _SAMPLING: dict[str, tuple[float, float]] = {
     "steps": (1, limits.STEPS),
@@ -210,7 +210,7 @@ def _sampling(plain: Any, refuse: Callable[[str], ModelRefused]) -> dict[str, di
         if quality not in QUALITIES or not isinstance(row, dict):
             raise refuse(f"sampling.{quality}")
         for key, value in row.items():
-            if key == "solver" and value in _SOLVERS:
+            if key == "solver" and value in SOLVERS:
                 continue
             kinds = (int,) if key in _COUNTS else (int, float)
             low, high = _SAMPLING.get(key, (1, 0))  # no number is allowed under a name that nobody knows

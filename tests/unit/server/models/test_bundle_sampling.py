@@ -17,6 +17,7 @@ from footfall.server.making.job import chosen_quality
 from footfall.server.models import manifest
 from footfall.server.sampling.guidance import Interval
 from footfall.server.sampling.quality import QUALITIES, quality
+from footfall.server.sampling.schedules import SOLVERS
 from footfall.server.train.audioldm import SAMPLING
 
 WISHES: dict[str, dict[str, Any]] = {
@@ -81,6 +82,10 @@ def test_other_wishes_are_refused(tmp_path: Path, text: str, words: str) -> None
     plain = tomllib.loads((tmp_path / manifest.FILE).read_text() + "\n" + text)
     with pytest.raises(ModelRefused, match=words):
         manifest.parse(plain, tmp_path)
+
+
+def test_a_bundle_may_wish_for_every_solver() -> None:
+    assert manifest.SOLVERS == SOLVERS
 
 
 def test_a_quality_is_the_table_changed_by_the_bundle() -> None:
