@@ -142,10 +142,12 @@ def fingerprint(folder: Path) -> str:
 def _once(folder: Path, write: Callable[[Path], None]) -> Path:
     if not (folder / "tokenizer.json").is_file():
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-        shutil.rmtree(fresh, ignore_errors=True)
-        write(fresh)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(fresh, folder)
+        try:
+            write(fresh)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 

@@ -20,6 +20,7 @@ from footfall.server.train.kept import Described, keep
 from footfall.server.train.shards import Sample
 from footfall.server.train.synth.families import NAMES
 from footfall.server.train.synth.shots import make_shot
+from footfall.tests.fakes.small_disk import small_disk
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -214,6 +215,12 @@ def test_rows_are_made_once_and_again_when_the_world_changes(tmp_path: Path) -> 
     (tmp_path / "world" / "train-0000.tar").rename(tmp_path / "world" / "train-0001.tar")
     keep(*arguments, "2")
     assert len(made) == 15
+
+
+def test_a_full_disk_leaves_no_half_tokenizer(tmp_path: Path) -> None:
+    with small_disk(1000), pytest.raises(OSError, match="too large"):
+        vocabulary.clap_tokenizer(tmp_path, SIZE)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_folder_that_goes_away_is_named(tmp_path: Path) -> None:
