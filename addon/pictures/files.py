@@ -24,5 +24,5 @@ def write(path: Path, pixels: np.ndarray, story: str) -> Path:
         with whole_file(path) as temporary:
             temporary.write_bytes(octets(pixels, story))
     except OSError as error:
-        raise SaveError(f"{path} could not be written; choose another place with -o.", str(error)) from error
+        raise SaveError(f"{path} could not be written; choose another place.", str(error)) from error
     return path

@@ -90,5 +90,5 @@ def _write(path: Path, sound: np.ndarray, rate_hz: int) -> Path:
         with whole_file(path) as temporary, temporary.open("wb") as file:
             wav.write(file, sound, rate_hz, lead=0, samples=len(sound))
     except OSError as error:
-        raise SaveError(f"{path} could not be written; choose another place with -o.", str(error)) from error
+        raise SaveError(f"{path} could not be written; choose another place.", str(error)) from error
     return path

@@ -15,7 +15,6 @@ from typing import Any
 from ..models.layouts import Config
 
 CHANNELS = 4  # of the latents
-FACTOR = 4  # pixels to a latent, each way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

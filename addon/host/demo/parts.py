@@ -128,6 +128,14 @@ def ball(
     return _object(scene, name, shape, looks, (0.0, 0.0, 0.0), smooth=True)
 
 
+def alike(scene: bpy.types.Scene, first: bpy.types.Object, count: int) -> list[bpy.types.Object]:
+    """``first`` and its copies, ``count`` in all, which share its mesh: making that is what takes time."""
+    copies = [first.copy() for _ in range(count - 1)]
+    for copy in copies:
+        scene.collection.objects.link(copy)
+    return [first, *copies]
+
+
 def can(
     scene: bpy.types.Scene, name: str, radius: float, height: float, looks: list[bpy.types.Material]
 ) -> bpy.types.Object:

@@ -233,13 +233,11 @@ def _rain(scene: bpy.types.Scene) -> None:
     """Streaks behind the window and drops on its glass, falling in loops; the same in every run."""
     chance = random.Random(4)
     water = parts.material("water")
-    for _ in range(54):
-        streak = parts.ball(scene, "Rain", 0.007, water, rings=5)
+    for streak in parts.alike(scene, parts.ball(scene, "Rain", 0.007, water, rings=5), 54):
         streak.scale.z = chance.uniform(8.0, 16.0)
         streak.location.x, streak.location.y = chance.uniform(-0.9, 1.6), chance.uniform(1.2, 1.6)
         _fall(streak, chance, 2.3, 0.9, chance.randint(8, 14))
-    for _ in range(26):
-        drop = parts.ball(scene, "Drop on the glass", 0.011, water, rings=6)
+    for drop in parts.alike(scene, parts.ball(scene, "Drop on the glass", 0.011, water, rings=6), 26):
         drop.scale.z = chance.uniform(1.0, 2.4)
         drop.location.x, drop.location.y = chance.uniform(-0.72, 1.38), 1.0
         _fall(drop, chance, 2.12, 1.05, chance.randint(60, 140))

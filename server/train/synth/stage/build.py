@@ -67,7 +67,6 @@ class Stage:
         self.focus, self.reach = np.array((0.0, 0.0, 0.5)), 1.0
         self.camera: Thing | None = None
         self._follow: Callable[[float], np.ndarray] | None = None
-        self.world_colour: Colour = (0.5, 0.6, 0.7)
 
     # Chance ------------------------------------------------------------------------------------------
 
@@ -169,7 +168,6 @@ class Stage:
         blend.inputs[1].default_value, blend.inputs[2].default_value = (*low, 1.0), (*high, 1.0)
         join(blend.outputs[0], light.inputs[0])
         join(light.outputs[0], out.inputs[0])
-        self.world_colour = low
 
     # The camera --------------------------------------------------------------------------------------
 
