@@ -13,7 +13,7 @@ import pytest
 from footfall.addon.host.capture import capture
 from footfall.addon.host.capture import files as capture_files
 from footfall.addon.host.capture.capture import CaptureOptions
-from footfall.addon.timeline import FrameRange
+from footfall.addon.timeline import FrameRange, Rate
 from footfall.addon.wire.errors import BadInput
 from footfall.tests.blender import media
 from footfall.tests.blender.traces import changes, snapshot
@@ -84,7 +84,7 @@ def test_a_rendered_film_is_read(shot: bpy.types.Scene, fps: int, base: float) -
     render(shot)
     found, _, running = taken(start=105)
     assert found == list(range(105, LAST + 1))
-    assert running.rate.per_second == capture.Rate(fps, base).per_second
+    assert running.rate.per_second == Rate(fps, base).per_second
 
 
 def test_a_film_rendered_in_steps(shot: bpy.types.Scene) -> None:
