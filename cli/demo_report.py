@@ -13,6 +13,7 @@ import soundfile
 
 FOUND_S = 0.1  # a hit found further from a true one does not belong to it
 HEAD_S = 0.06  # so much of a spot is looked for in the mix
+SHOWN_DB = 120.0  # of the spectrogram, below its loudest bin
 
 
 def measure(out: Path, shot: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +134,9 @@ def picture(out: Path, frames: list[Path], hits: list[dict[str, Any]], fps: floa
     wave.plot(np.arange(len(mix)) / rate, mix.mean(axis=1), linewidth=0.4, color="#2b6cb0")
     wave.set_ylabel("waveform")
     spectrum = figure.add_subplot(rows[2, :], sharex=wave)
-    spectrum.specgram(mix.mean(axis=1) + 1e-9, NFFT=1024, Fs=rate, noverlap=768, cmap="magma")
+    *_, heat = spectrum.specgram(mix.mean(axis=1) + 1e-9, NFFT=1024, Fs=rate, noverlap=768, cmap="magma")
+    loudest = float(heat.get_array().max())
+    heat.set_clim(loudest - SHOWN_DB, loudest)  # of itself it goes by the faintest bin, another in each run
     spectrum.set_ylabel("Hz")
     spectrum.set_xlabel("seconds")
     for hit in hits:
