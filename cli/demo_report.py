@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,10 @@ def picture(out: Path, frames: list[Path], hits: list[dict[str, Any]], fps: floa
     wave.plot(np.arange(len(mix)) / rate, mix.mean(axis=1), linewidth=0.4, color="#2b6cb0")
     wave.set_ylabel("waveform")
     spectrum = figure.add_subplot(rows[2, :], sharex=wave)
-    *_, heat = spectrum.specgram(mix.mean(axis=1) + 1e-9, NFFT=1024, Fs=rate, noverlap=768, cmap="magma")
-    loudest = float(heat.get_array().max())
+    power, *_, heat = spectrum.specgram(
+        mix.mean(axis=1) + 1e-9, NFFT=1024, Fs=rate, noverlap=768, cmap="magma"
+    )
+    loudest = 10.0 * math.log10(power.max())
     heat.set_clim(loudest - SHOWN_DB, loudest)  # of itself it goes by the faintest bin, another in each run
     spectrum.set_ylabel("Hz")
     spectrum.set_xlabel("seconds")
